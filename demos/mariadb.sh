@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+# mariadb.sh - a private, throw-away MariaDB server, for demos and tests.
+# To be sourced by bash.
+# shellcheck shell=bash
+#
+#   mariadb_missing       prints the Debian packages that are still needed
+#   mariadb_start DIR     makes a server in DIR (created if need be) and waits
+#                         until it answers; sets the variables below
+#   mariadb_sql [ARG...]  the mariadb client as the server's administrator, in
+#                         $MARIADB_DATABASE; SQL comes from stdin or by -e
+#   mariadb_stop          stops it and waits until it is gone; may be called
+#                         at any time and twice.  DIR is the caller's to remove
+#
+#   MARIADB_PORT          on 127.0.0.1, chosen free
+#   MARIADB_SOCKET        DIR/socket
+#   MARIADB_PID           of the server; empty while there is none
+#   MARIADB_USER          may do anything, from TCP and from the socket
+#   MARIADB_PASSWORD      random, new each time; for MYSQL_PWD
+#   MARIADB_DATABASE      an empty database
+#   MARIADB_MAX_CONNECTIONS   may be set before mariadb_start; 1000 if not
+#
+# Nothing is shared with a MariaDB that the system may run: no configuration
+# file is read, and all that is written is below DIR.  Started by root, it
+# runs as the user mysql, or else nobody, who must be able to reach DIR: not
+# below a folder that is closed to others, as mktemp -d makes them.
+#
+# The functions return non-zero on failure, having said why on stderr.
+
+MARIADB_PID=
+
+# The server without Debian's system service: mariadb-server would bring that,
+# and start it; mariadb-server-core is the programs alone.
+mariadb_missing()
+{
+	PATH=$PATH:/usr/sbin:/sbin command -v mariadbd mariadb-install-db \
+		>/dev/null || echo mariadb-server-core
+	command -v mariadb >/dev/null || echo mariadb-client-core
+}
+
+mariadb_say_log()
+{
+	echo "MariaDB's log ends so:" >&2
+	tail -n 20 "$1" | sed 's/^/    /' >&2
+}
+
+# Run a command as the server's user, in a session of its own so that a
+# terminal's Ctrl-C is for us to answer; it gets SIGTERM if we die without
+# having stopped it (kill -9).  exec'd from start to end: $! is its pid.
+mariadb_as_user()
+{
+	local as=()
+
+	if [ "$(id -u)" = 0 ]; then
+		as=(--reuid="$(id -u "$mariadb_user")"
+		    --regid="$(id -g "$mariadb_user")" --clear-groups)
+	fi
+	exec setsid setpriv "${as[@]}" --pdeathsig=TERM "$@"
+}
+
+mariadb_free_port()
+{
+	local port
+
+	# Below the range from which the kernel gives ports to clients.
+	while :; do
+		port=$((20000 + RANDOM % 12000))
+		(: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null ||
+			break
+	done
+	echo "$port"
+}
+
+mariadb_sql()
+{
+	mariadb --no-defaults --protocol=socket --socket="$MARIADB_SOCKET" \
+		--user="$(id -un)" --database="$MARIADB_DATABASE" \
+		--batch --skip-column-names "$@"
+}
+
+mariadb_start()
+{
+	local dir=$1 old_umask try mariadb_user path=$PATH
+	local log=$dir/error.log
+
+	mariadb_user=$(id -un)
+	if [ "$(id -u)" = 0 ]; then
+		mariadb_user=nobody
+		! id mysql >/dev/null 2>&1 || mariadb_user=mysql
+	fi
+	MARIADB_SOCKET=$dir/socket
+	MARIADB_USER=cohook
+	MARIADB_DATABASE=demo
+	MARIADB_PASSWORD=$(od -An -N12 -tx1 /dev/urandom | tr -d ' \n')
+	if [ ${#MARIADB_SOCKET} -gt 100 ]; then
+		echo "mariadb_start: $dir is too long for a socket" >&2
+		return 1
+	fi
+
+	mkdir -p "$dir/data" "$dir/tmp" || return
+	chmod 711 "$dir" && chmod 700 "$dir/data" "$dir/tmp" || return
+	old_umask=$(umask)
+	umask 077
+	cat >"$dir/init.sql" <<-END
+		CREATE DATABASE IF NOT EXISTS $MARIADB_DATABASE;
+		CREATE OR REPLACE USER $MARIADB_USER@'%'
+		IDENTIFIED BY '$MARIADB_PASSWORD';
+		GRANT ALL ON *.* TO $MARIADB_USER@'%' WITH GRANT OPTION;
+	END
+	: >"$log"
+	umask "$old_umask"
+	if [ "$(id -u)" = 0 ]; then
+		chown "$mariadb_user:" "$dir" "$dir/data" "$dir/tmp" \
+			"$dir/init.sql" "$log" || return
+	fi
+	if ! (mariadb_as_user test -w "$dir/data"); then
+		echo "mariadb_start: user $mariadb_user cannot reach $dir" >&2
+		return 1
+	fi
+
+	# --force: though the machine's name, or even localhost, should not
+	# resolve.  Debian keeps mariadbd where users have no PATH to.
+	PATH=$PATH:/usr/sbin:/sbin
+	if ! (mariadb_as_user mariadb-install-db --no-defaults \
+		--datadir="$dir/data" --tmpdir="$dir/tmp" --skip-test-db \
+		--force \
+		--auth-root-authentication-method=socket \
+		--auth-root-socket-user="$(id -un)") \
+		>"$dir/install.log" 2>&1 </dev/null; then
+		echo "mariadb_start: mariadb-install-db failed" >&2
+		mariadb_say_log "$dir/install.log"
+		PATH=$path
+		return 1
+	fi
+
+	# Between choosing a port and the server's taking it, somebody else
+	# may: then choose again.
+	for try in 1 2 3 4 5; do
+		MARIADB_PORT=$(mariadb_free_port)
+		: >"$log"
+		mariadb_before=$!
+		MARIADB_PID=unnoted
+		mariadb_launch "$dir" &
+		MARIADB_PID=$!
+		if mariadb_wait_ready "$log"; then
+			PATH=$path
+			return 0
+		fi
+		mariadb_stop
+		grep -q 'Bind on TCP/IP port' "$log" || break
+	done
+	PATH=$path
+	echo "mariadb_start: the server does not run (attempt $try)" >&2
+	mariadb_say_log "$log"
+	return 1
+}
+
+mariadb_launch()
+{
+	# Each connection takes a descriptor, and so do tables; the server
+	# lowers max_connections by itself where it gets none.
+	ulimit -Sn "$(ulimit -Hn)" 2>/dev/null || :
+	mariadb_as_user mariadbd --no-defaults \
+		--datadir="$1/data" --tmpdir="$1/tmp" \
+		--socket="$1/socket" --pid-file="$1/pid" \
+		--bind-address=127.0.0.1 --port="$MARIADB_PORT" \
+		--log-error="$1/error.log" --init-file="$1/init.sql" \
+		--skip-name-resolve --open-files-limit=8192 \
+		--max-connections="${MARIADB_MAX_CONNECTIONS:-1000}" \
+		--back-log=1000 --innodb-buffer-pool-size=32M \
+		--innodb-log-file-size=8M --innodb-doublewrite=0 \
+		--innodb-flush-log-at-trx-commit=0 \
+		--innodb-fast-shutdown=2 --aria-pagecache-buffer-size=8M \
+		>>"$1/error.log" 2>&1 </dev/null
+}
+
+mariadb_wait_ready()
+{
+	local deadline=$((SECONDS + 60))
+
+	while [ "$SECONDS" -lt "$deadline" ]; do
+		if mariadb_sql -e 'SELECT 1' >/dev/null 2>&1; then
+			return 0
+		fi
+		if ! kill -0 "$MARIADB_PID" 2>/dev/null; then
+			return 1
+		fi
+		sleep 0.1
+	done
+	echo "no answer within 60 seconds" >>"$1"
+	return 1
+}
+
+mariadb_stop()
+{
+	local deadline=$((SECONDS + 30))
+
+	# Called from a trap that struck just as the server was launched.
+	if [ "$MARIADB_PID" = unnoted ]; then
+		MARIADB_PID=$!
+		[ "$MARIADB_PID" != "$mariadb_before" ] || MARIADB_PID=
+	fi
+	[ -n "$MARIADB_PID" ] || return 0
+	kill -TERM "$MARIADB_PID" 2>/dev/null || :
+	while kill -0 "$MARIADB_PID" 2>/dev/null; do
+		if [ "$SECONDS" -ge "$deadline" ]; then
+			kill -KILL "$MARIADB_PID" 2>/dev/null || :
+		fi
+		sleep 0.05
+	done
+	wait "$MARIADB_PID" 2>/dev/null || :
+	MARIADB_PID=
+	return 0
+}
