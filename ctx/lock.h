@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* lock.h - a mutex between kernel threads, for a few instructions at a time.
+ *
+ * 0 free, 1 held, 2 held and somebody sleeps for it (U. Drepper, "Futexes Are
+ * Tricky", mutex2).  Its holder never parks, allocates or calls the program;
+ * it can still lose the CPU, hence the futex behind the spinning.
+ */
+#ifndef COHOOK_LOCK_H
+#define COHOOK_LOCK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "ctx/sys.h"
+
+struct co_lock {
+	_Atomic uint32_t word;
+};
+
+void co_lock_slow(struct co_lock *l);
+
+static inline void
+co_lock(struct co_lock *l)
+{
+	uint32_t free_ = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&l->word, &free_, 1,
+						     memory_order_acquire,
+						     memory_order_relaxed))
+		co_lock_slow(l);
+}
+
+static inline int
+co_trylock(struct co_lock *l)
+{
+	uint32_t free_ = 0;
+
+	return atomic_compare_exchange_strong_explicit(&l->word, &free_, 1,
+						       memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+static inline void
+co_unlock(struct co_lock *l)
+{
+	if (atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)
+		sys_futex_wake(&l->word, 1);
+}
+
+#endif

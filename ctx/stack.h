@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* stack.h - stacks, carved from large slabs, with guard pages, pooled.
+ *
+ *     low  | guard | stack, size bytes          |  high
+ *
+ * A slab is MAP_NORESERVE: pages are committed as they are touched.  A guard
+ * costs no mapping of its own where the kernel has MADV_GUARD_INSTALL (6.13);
+ * before that it is mprotect(2), two mappings a stack, until
+ * vm.max_map_count says stop; then there is none, and the log says so once.
+ */
+#ifndef COHOOK_STACK_H
+#define COHOOK_STACK_H
+
+#include <stddef.h>
+
+struct co_stack {
+	char *base;    /* lowest usable byte: the guard lies below */
+	size_t size;   /* bytes from base */
+	size_t guard;  /* bytes of guard below base that really fault */
+	size_t room;   /* bytes set apart below base for it */
+};
+
+enum co_guard { CO_GUARD_MADVISE, CO_GUARD_MPROTECT, CO_GUARD_NONE };
+
+/* Begin with this kind of guard; CO_GUARD_MADVISE falls back by itself. */
+void co_stack_init(enum co_guard kind);
+enum co_guard co_stack_guard_kind(void);
+
+/* A stack of size bytes, guard more below; both are rounded up to pages.
+ * 0, or -1 if there is no address space for it. */
+int co_stack_get(struct co_stack *s, size_t size, size_t guard);
+
+/* Give it back.  deep: it may have been used far down, return those pages to
+ * the kernel. */
+void co_stack_put(struct co_stack *s, int deep);
+
+/* Return what lies deeper than keep bytes below the top to the kernel. */
+void co_stack_trim(struct co_stack *s, size_t keep);
+
+/* In the child of a fork: stacks that others held are lost, locks are free. */
+void co_stack_forked(void);
+
+#endif

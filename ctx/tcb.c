@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* tcb.c - which way to a thread control block works here? */
+#include "ctx/tcb.h"
+#include "ctx/stack.h"
+#include "ctx/sys.h"
+#include "ctx/tcb_ways.h"
+
+struct co_libc co_libc;
+
+static enum co_tcb_way way_;
+
+const char *
+co_tcb_name(enum co_tcb_way way)
+{
+	static const char *const name[] = {
+		[CO_TCB_NONE] = "none",
+		[CO_TCB_SUD] = "sud",
+		[CO_TCB_PATCH] = "patch",
+		[CO_TCB_DONOR] = "donor",
+	};
+
+	return name[way];
+}
+
+/* Set up a way and see it answer; the self-test is what counts, for a prctl
+ * that says yes and then does nothing exists (valgrind's). */
+static int
+set_up(enum co_tcb_way way)
+{
+	switch (way) {
+	case CO_TCB_SUD:
+		return co_sud_init();
+	case CO_TCB_PATCH:
+		return co_patch_init();
+	case CO_TCB_DONOR:
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+enum co_tcb_way
+co_tcb_init(enum co_tcb_way wanted)
+{
+	enum co_tcb_way way;
+
+	for (way = CO_TCB_SUD; way <= CO_TCB_DONOR; way++) {
+		if (wanted != CO_TCB_NONE && wanted != way)
+			continue;
+		if (set_up(way) == 0) {
+			way_ = way;
+			return way;
+		}
+	}
+	return CO_TCB_NONE;
+}
+
+int
+co_tcb_create(struct co_tcb *t, const pthread_attr_t *attr,
+	      void *(*start)(void *), void *arg)
+{
+	int err;
+
+	switch (way_) {
+	case CO_TCB_SUD:
+		err = co_sud_create(t, attr, start, arg);
+		break;
+	case CO_TCB_PATCH:
+		err = co_patch_create(t, attr, start, arg);
+		break;
+	case CO_TCB_DONOR:
+		return co_donor_create(t, attr, start, arg);
+	default:
+		return EAGAIN;
+	}
+	if (err == 0)
+		co_ctx_birth(&t->ctx, &t->regs, t->ctx.tp, t->first,
+			     t->first_arg);
+	return err;
+}
+
+void
+co_tcb_catch_exit(void (*gone)(void *), void *arg)
+{
+	if (way_ == CO_TCB_SUD)
+		co_sud_catch_exit(gone, arg);
+	else
+		gone(arg);
+}
+
+int
+co_tcb_sigsys(siginfo_t *info, void *uctx)
+{
+	return co_sud_sigsys(info, uctx);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* tcb_donor.c - a real thread is born, leaves its block behind, and is gone.
+ *
+ * The dearest way, for machines that forbid the others.  The thread runs
+ * glibc's own start code up to our wrapper, which sets itself aside; then the
+ * kernel thread leaves on a stack of its own, having told the kernel to clear
+ * nothing of ours.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "ctx/lock.h"
+#include "ctx/sys.h"
+#include "ctx/tcb_ways.h"
+
+struct donor {
+	struct co_tcb *t;
+	void *(*start)(void *);
+	void *arg;
+	struct co_ctx leave;
+	_Atomic uint32_t done;
+	uint32_t nobody;      /* what the kernel clears in place of the tid */
+};
+
+enum { LEAVE_STACK = 16384 };
+
+/* struct pthread's tid: the only word there that holds this kernel thread's
+ * id.  Nothing else of the layout is known. */
+static int *
+find_tid(uintptr_t tp, int tid)
+{
+	int *p = (int *)tp, i;
+
+	for (i = 64; i < 512; i++)
+		if (p[i] == tid)
+			return &p[i];
+	return NULL;
+}
+
+static void
+leave(void *arg)
+{
+	struct donor *d = arg;
+
+	sys1(SYS_set_tid_address, &d->nobody);
+	sys2(SYS_set_robust_list, NULL, 24);
+	atomic_store_explicit(&d->done, 1, memory_order_release);
+	sys_futex_wake(&d->done, 1);
+	for (;;)
+		sys1(SYS_exit, 0);
+}
+
+static void *
+give(void *arg)
+{
+	struct donor *d = arg;
+	struct co_tcb *t = d->t;
+	void *(*start)(void *) = d->start;
+	void *start_arg = d->arg;
+
+	t->ctx.tp = co_ctx_tp();
+	t->clear_tid = find_tid(t->ctx.tp, (int)sys0(SYS_gettid));
+	if (t->clear_tid != NULL)
+		*t->clear_tid = t->tid;
+	d->leave.tp = t->ctx.tp;
+	co_ctx_switch(&t->ctx, &d->leave);
+	/* Continued, one day, by a worker: d is gone. */
+	t->first(t->first_arg);
+	return start(start_arg);
+}
+
+int
+co_donor_create(struct co_tcb *t, const pthread_attr_t *attr,
+		void *(*start)(void *), void *arg)
+{
+	struct donor d = { .t = t, .start = start, .arg = arg };
+	struct co_regs regs = { 0 };
+	int err;
+	/* The dying thread may run on for a little after it has said so: its
+	 * stack stays.  One donor dies at a time; the pool is small. */
+	static struct co_lock lock;
+	static char *stacks;
+	static unsigned next;
+	char *stack;
+
+	co_lock(&lock);
+	if (stacks == NULL) {
+		stacks = mmap(NULL, LEAVE_STACK * 64, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			      0);
+		if (stacks == MAP_FAILED) {
+			stacks = NULL;
+			co_unlock(&lock);
+			return EAGAIN;
+		}
+	}
+	stack = stacks + LEAVE_STACK * (next++ % 64);
+	regs.rsp = (uint64_t)(stack + LEAVE_STACK);
+	co_ctx_birth(&d.leave, &regs, 0, leave, &d);
+	err = co_libc.create(&t->thread, attr, give, &d);
+	if (err == 0)
+		while (!atomic_load_explicit(&d.done, memory_order_acquire))
+			sys_futex_wait(&d.done, 0, NULL);
+	co_unlock(&lock);
+	return err;
+}

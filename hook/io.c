@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/* io.c - the waiting loop, and reading and writing by it.
+ *
+ * Try, else wait, try again.  Nothing here changes what others can see of a
+ * descriptor: sockets are tried with MSG_DONTWAIT, pipes and their like with
+ * RWF_NOWAIT; what knows neither (ttys) is asked by poll(2) first.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "ctx/sys.h"
+#include "hook/wait.h"
+#include "sched/log.h"
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
+#endif
+
+int64_t
+co_deadline_after(int64_t ns)
+{
+	int64_t now = co_now();
+
+	return ns > INT64_MAX - now ? CO_FOREVER : now + ns;
+}
+
+int64_t
+co_deadline_abs(clockid_t clock, const struct timespec *ts)
+{
+	struct timespec now;
+	int64_t t;
+
+	if (ts->tv_sec < 0)
+		return 1;
+	if (ts->tv_sec > INT64_MAX / 1000000000 - 1)
+		return CO_FOREVER;
+	t = ts->tv_sec * INT64_C(1000000000) + ts->tv_nsec;
+	if (clock == CLOCK_MONOTONIC)
+		return t > 0 ? t : 1;
+	clock_gettime(clock, &now);
+	t -= now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	t = t > 0 ? co_deadline_after(t) : 1;
+	return t;
+}
+
+enum co_fd_kind
+co_fd_kind_of(int fd, struct co_fd *slot)
+{
+	CO_KEEP_ERRNO;
+	uint8_t kind = slot->kind;
+	struct stat st;
+
+	if (kind != CO_FD_UNKNOWN)
+		return kind;
+	if (fstat(fd, &st) != 0)
+		return CO_FD_FILE; /* the real call knows the errno */
+	if (S_ISSOCK(st.st_mode))
+		kind = CO_FD_SOCKET;
+	else if (S_ISFIFO(st.st_mode))
+		kind = CO_FD_PIPE;
+	else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
+		 S_ISBLK(st.st_mode))
+		kind = CO_FD_FILE;
+	else
+		kind = CO_FD_OTHER;
+	slot->kind = kind;
+	return kind;
+}
+
+bool
+co_fd_nonblock(int fd, struct co_fd *slot)
+{
+	CO_KEEP_ERRNO;
+	uint8_t flags = slot->flags;
+	int fl;
+
+	if (flags & CO_FDF_BORROWED)
+		return false;
+	if (flags & CO_FDF_OURS && slot->shared_at == co_fd_shares)
+		return flags & CO_FDF_NONBLOCK;
+	fl = real.fcntl(fd, F_GETFL, 0);
+	return fl >= 0 && fl & O_NONBLOCK;
+}
+
+void
+co_io_begin(struct co_io *io, int fd, int dir, const char *why)
+{
+	io->self = co_here();
+	io->slot = NULL;
+	if (io->self == NULL)
+		return;
+	io->slot = co_fd(fd);
+	if (io->slot == NULL)
+		return;
+	io->fd = fd;
+	io->dir = dir;
+	io->why = why;
+	io->gen = io->slot->gen;
+	io->seq = io->slot->seq[dir];
+	io->deadline = -1;
+	io->handled = io->self->handled;
+	io->interrupted = io->self->interrupted;
+	io->saved_errno = errno;
+	io->timed = false;
+	io->dontwait = false;
+}
+
+/* SO_RCVTIMEO, SO_SNDTIMEO: kept by us, asked of the kernel once. */
+static int64_t
+timeout_of(struct co_io *io)
+{
+	int64_t t = io->slot->timeout[io->dir];
+	struct timeval tv;
+	socklen_t len = sizeof(tv);
+
+	if (io->slot->kind != CO_FD_SOCKET)
+		return 0;
+	if (t >= 0)
+		return t;
+	if (getsockopt(io->fd, SOL_SOCKET,
+		       io->dir == CO_IN ? SO_RCVTIMEO : SO_SNDTIMEO, &tv,
+		       &len) != 0)
+		return 0;
+	t = tv.tv_sec > INT64_MAX / 1000000000 - 1
+		    ? 0
+		    : tv.tv_sec * INT64_C(1000000000) + tv.tv_usec * 1000;
+	io->slot->timeout[io->dir] = t;
+	return t;
+}
+
+/* Without epoll's help: the kernel thread waits, and others take over. */
+static int
+wait_in_region(struct co_io *io)
+{
+	struct pollfd p = { io->fd, io->dir == CO_IN ? POLLIN : POLLOUT, 0 };
+	int64_t left = -1;
+	int r;
+
+	if (io->deadline != CO_FOREVER) {
+		left = (io->deadline - co_now() + 999999) / 1000000;
+		left = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : left;
+	}
+	co_region_begin(io->why, true);
+	r = real.poll(&p, 1, (int)left);
+	co_region_end();
+	if (r < 0)
+		return -1;
+	if (r == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return 0;
+}
+
+int
+co_io_wait(struct co_io *io)
+{
+	struct co_fd_wait w;
+	enum co_why why;
+	int64_t t;
+	int err;
+
+	if (io->deadline < 0) {
+		t = timeout_of(io);
+		io->timed = t != 0;
+		io->deadline = t == 0 ? CO_FOREVER : co_deadline_after(t);
+	}
+	for (;;) {
+		/* A handler that ran since the call began. */
+		if (io->self->interrupted != io->interrupted ||
+		    (io->timed && io->self->handled != io->handled)) {
+			errno = EINTR;
+			return -1;
+		}
+		err = co_fd_enter(&w, io->fd, io->slot, io->dir, io->gen,
+				  io->seq);
+		if (err == 1)
+			break;
+		if (err == -EBADF) {
+			errno = EBADF;
+			return -1;
+		}
+		if (err != 0)
+			return wait_in_region(io);
+		why = co_park(w.parker, io->deadline, io->why,
+			      (uintptr_t)io->fd, true);
+		co_fd_leave(&w);
+		if (why == CO_CLOSED || io->slot->gen != io->gen) {
+			errno = EBADF;
+			return -1;
+		}
+		if (why == CO_TIMEOUT) {
+			errno = EAGAIN;
+			return -1;
+		}
+		if (why == CO_WOKEN)
+			break;
+	}
+	io->seq = io->slot->seq[io->dir];
+	return 0;
+}
+
+bool
+co_io_again(struct co_io *io, ssize_t r)
+{
+	if (likely(r >= 0)) {
+		if (io->slot != NULL)
+			errno = io->saved_errno;
+		return false;
+	}
+	if (errno != EAGAIN || io->slot == NULL || io->dontwait)
+		return false;
+	if (co_fd_nonblock(io->fd, io->slot)) {
+		/* What a poll(2) after this will be glad to know. */
+		errno = EAGAIN;
+		return false;
+	}
+	return co_io_wait(io) == 0;
+}
+
+/* --- what is read or written without waiting --- */
+
+static bool
+ready_now(int fd, int dir)
+{
+	struct pollfd p = { fd, dir == CO_IN ? POLLIN : POLLOUT, 0 };
+
+	return real.poll(&p, 1, 0) != 0;
+}
+
+static ssize_t
+preadv2_(int fd, const struct iovec *iov, int n, int dir)
+{
+	long r = sys6(dir == CO_IN ? SYS_preadv2 : SYS_pwritev2, fd, iov, n, -1,
+		      -1, RWF_NOWAIT);
+
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* A blocking pipe takes a page at a time for sure once it polls writable. */
+enum { SURE = 4096 };
+
+/* One try that does not wait: -1/EAGAIN if it would. */
+static ssize_t
+try_vec(struct co_io *io, const struct iovec *iov, int n)
+{
+	struct co_fd *s = io->slot;
+	struct iovec one;
+	ssize_t r;
+
+	if (s->nowait != 2) {
+		r = preadv2_(io->fd, iov, n, io->dir);
+		if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS &&
+			       errno != EINVAL && errno != ESPIPE)) {
+			if (r == -1 && errno == EAGAIN &&
+			    s->kind == CO_FD_FILE)
+				goto real_;
+			return r;
+		}
+		s->nowait = 2;
+	}
+	if (!ready_now(io->fd, io->dir)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (io->dir == CO_OUT && n == 1 && iov->iov_len > SURE &&
+	    s->kind == CO_FD_PIPE && !co_fd_nonblock(io->fd, s)) {
+		one.iov_base = iov->iov_base;
+		one.iov_len = SURE;
+		iov = &one;
+	}
+real_:
+	co_region_begin(io->why, false);
+	r = io->dir == CO_IN ? real.readv(io->fd, iov, n)
+			     : real.writev(io->fd, iov, n);
+	co_region_end();
+	return r;
+}
+
+static ssize_t
+try_socket(struct co_io *io, struct iovec *iov, int n)
+{
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+
+	if (io->dir == CO_IN)
+		return n == 1 ? real.recv(io->fd, iov->iov_base, iov->iov_len,
+					  MSG_DONTWAIT)
+			      : real.recvmsg(io->fd, &m, MSG_DONTWAIT);
+	return n == 1 ? real.send(io->fd, iov->iov_base, iov->iov_len,
+				  MSG_DONTWAIT)
+		      : real.sendmsg(io->fd, &m, MSG_DONTWAIT);
+}
+
+/* A read that came up short on TCP has emptied it: the next need not try
+ * before it waits, unless the peer has hung up or something came since. */
+static bool
+known_empty(struct co_io *io)
+{
+	struct co_fd *s = io->slot;
+
+	return s->empty && s->empty_seq == io->seq && s->registered &&
+	       (s->flags & (CO_FDF_TCP | CO_FDF_HUP | CO_FDF_OURS |
+			    CO_FDF_NONBLOCK | CO_FDF_BORROWED)) ==
+		       (CO_FDF_TCP | CO_FDF_OURS) &&
+	       s->shared_at == co_fd_shares;
+}
+
+static void
+note_empty(struct co_io *io, ssize_t r, size_t n)
+{
+	io->slot->empty_seq = io->seq;
+	io->slot->empty = r > 0 && (size_t)r < n;
+}
+
+static size_t
+total(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	while (n-- > 0)
+		sum += iov++->iov_len;
+	return sum;
+}
+
+static ssize_t
+read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
+{
+	bool sock = co_fd_kind_of(io->fd, io->slot) == CO_FD_SOCKET;
+	ssize_t r;
+
+	if (sock && known_empty(io) && co_io_wait(io) != 0)
+		return -1;
+	do
+		r = sock ? try_socket(io, iov, n) : try_vec(io, iov, n);
+	while (co_io_again(io, r));
+	if (sock)
+		note_empty(io, r, want);
+	return r;
+}
+
+/* Advance past what has gone. */
+static struct iovec *
+advance(struct iovec *iov, int *n, size_t gone)
+{
+	while (*n > 0 && gone >= iov->iov_len) {
+		gone -= iov->iov_len;
+		iov++;
+		(*n)--;
+	}
+	if (*n > 0) {
+		iov->iov_base = (char *)iov->iov_base + gone;
+		iov->iov_len -= gone;
+	}
+	return iov;
+}
+
+/* All of it, as the kernel does for a blocking stream; what got through counts
+ * before an error or a signal. iov is changed. */
+static ssize_t
+write_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
+{
+	bool sock = co_fd_kind_of(io->fd, io->slot) == CO_FD_SOCKET;
+	size_t done = 0;
+	ssize_t r;
+
+	for (;;) {
+		do
+			r = sock ? try_socket(io, iov, n)
+				 : try_vec(io, iov, n);
+		while (co_io_again(io, r));
+		if (r < 0)
+			break;
+		done += (size_t)r;
+		if (done >= want || r == 0 ||
+		    co_fd_nonblock(io->fd, io->slot))
+			break;
+		iov = advance(iov, &n, (size_t)r);
+	}
+	if (done > 0) {
+		errno = io->saved_errno;
+		return (ssize_t)done;
+	}
+	return r;
+}
+
+COHOOK_EXPORT ssize_t
+read(int fd, void *buf, size_t n)
+{
+	struct iovec v = { buf, n };
+	struct co_io io;
+
+	co_io_begin(&io, fd, CO_IN, "read");
+	/* A size of 0 asks of errors alone, and a socket for nothing. */
+	if (likely(io.slot == NULL) || n == 0 || n > SSIZE_MAX)
+		return real.read(fd, buf, n);
+	return read_vec(&io, &v, 1, n);
+}
+COHOOK_ALIAS(__read, read);
+
+COHOOK_EXPORT ssize_t
+__read_chk(int fd, void *buf, size_t n, size_t size)
+{
+	if (n > size)
+		return real.__read_chk(fd, buf, n, size);
+	return read(fd, buf, n);
+}
+
+COHOOK_EXPORT ssize_t
+write(int fd, const void *buf, size_t n)
+{
+	struct iovec v = { (void *)(uintptr_t)buf, n };
+	struct co_io io;
+
+	co_io_begin(&io, fd, CO_OUT, "write");
+	if (likely(io.slot == NULL) || n == 0 || n > SSIZE_MAX)
+		return real.write(fd, buf, n);
+	return write_vec(&io, &v, 1, n);
+}
+COHOOK_ALIAS(__write, write);
+
+enum { IOV = 64 };
+
+COHOOK_EXPORT ssize_t
+readv(int fd, const struct iovec *iov, int n)
+{
+	struct co_io io;
+
+	co_io_begin(&io, fd, CO_IN, "readv");
+	if (likely(io.slot == NULL) || n <= 0 || n > IOV_MAX)
+		return real.readv(fd, iov, n);
+	return read_vec(&io, (struct iovec *)(uintptr_t)iov, n, total(iov, n));
+}
+
+COHOOK_EXPORT ssize_t
+writev(int fd, const struct iovec *iov, int n)
+{
+	struct iovec few[IOV], *v = few;
+	struct co_io io;
+	ssize_t r;
+	int i;
+
+	co_io_begin(&io, fd, CO_OUT, "writev");
+	if (likely(io.slot == NULL) || n <= 0 || n > IOV_MAX)
+		return real.writev(fd, iov, n);
+	if (n > IOV && (v = malloc((size_t)n * sizeof(*v))) == NULL)
+		return -1;
+	for (i = 0; i < n; i++)
+		v[i] = iov[i];
+	r = write_vec(&io, v, n, total(v, n));
+	if (v != few)
+		free(v);
+	return r;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* real.h - the calls that we stand in front of: dlsym(RTLD_NEXT), typed.
+ *
+ * Each entry starts as a stub that looks its own name up and goes on, so that
+ * a hook works at any moment of start-up: before our constructor, in dlsym, in
+ * an allocator's first call.  A test puts functions of its own here. */
+#ifndef COHOOK_REAL_H
+#define COHOOK_REAL_H
+
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+struct co_real {
+#define HOOK(ret, name, params, args) ret(*name) params;
+#define ALIAS(alias, name)
+#include "hook/hooks.def"
+#undef HOOK
+#undef ALIAS
+};
+
+extern struct co_real real;
+
+/* Look all of them up: no dlsym(3), and no lock of its, later on. */
+void co_real_init(void);
+
+#define COHOOK_EXPORT __attribute__((visibility("default")))
+
+/* Another name of a hook, in the file that defines it. */
+#define COHOOK_ALIAS(alias, name)                                             \
+	extern __typeof__(name) alias COHOOK_EXPORT                           \
+		__attribute__((alias(#name), copy(name)))
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#endif

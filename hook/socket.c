@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* socket.c - messages, connections and timeouts. */
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "hook/wait.h"
+
+/* What of the flags is the call's own business: MSG_DONTWAIT we add. */
+static bool
+stream(int fd)
+{
+	CO_KEEP_ERRNO;
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_STREAM;
+}
+
+/* A wait by the peeker is no use where the error queue is asked: that never
+ * blocks, as recv(2) says. */
+static void
+begin(struct co_io *io, int fd, int dir, int flags, const char *why)
+{
+	co_io_begin(io, fd, dir, why);
+	if (io->slot == NULL)
+		return;
+	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
+		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
+	else if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
+		io->dontwait = true;
+}
+
+COHOOK_EXPORT ssize_t
+recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
+	 socklen_t *len)
+{
+	struct co_io io;
+	size_t done = 0;
+	socklen_t room = 0;
+	ssize_t r;
+	bool all;
+
+	begin(&io, fd, CO_IN, flags, "recv");
+	if (likely(io.slot == NULL))
+		return real.recvfrom(fd, buf, n, flags, addr, len);
+	if (len != NULL && addr != NULL)
+		room = *len;
+	all = flags & MSG_WAITALL && !(flags & MSG_PEEK) && stream(fd);
+	for (;;) {
+		do {
+			if (len != NULL && addr != NULL)
+				*len = room;
+			r = real.recvfrom(fd, (char *)buf + done, n - done,
+					  flags | MSG_DONTWAIT, addr, len);
+		} while (co_io_again(&io, r));
+		if (!all || r <= 0)
+			break;
+		done += (size_t)r;
+		if (done >= n || co_fd_nonblock(fd, io.slot))
+			break;
+		io.seq = io.slot->seq[CO_IN];
+	}
+	if (done > 0) {
+		errno = io.saved_errno;
+		return (ssize_t)done;
+	}
+	return r;
+}
+
+COHOOK_EXPORT ssize_t
+recv(int fd, void *buf, size_t n, int flags)
+{
+	if (likely(co_here() == NULL))
+		return real.recv(fd, buf, n, flags);
+	if (flags == 0 && n > 0 && n <= SSIZE_MAX) {
+		struct co_io io;
+
+		begin(&io, fd, CO_IN, 0, "recv");
+		if (io.slot != NULL)
+			return read(fd, buf, n);
+	}
+	return recvfrom(fd, buf, n, flags, NULL, NULL);
+}
+
+COHOOK_EXPORT ssize_t
+__recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
+{
+	if (n > size)
+		return real.__recv_chk(fd, buf, n, size, flags);
+	return recv(fd, buf, n, flags);
+}
+
+COHOOK_EXPORT ssize_t
+__recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
+	       struct sockaddr *addr, socklen_t *len)
+{
+	if (n > size)
+		return real.__recvfrom_chk(fd, buf, n, size, flags, addr, len);
+	return recvfrom(fd, buf, n, flags, addr, len);
+}
+
+static int
+take_in(struct iovec *v, const struct msghdr *msg)
+{
+	size_t i;
+
+	if (msg->msg_iovlen == 0 || msg->msg_iovlen > 64)
+		return -1;
+	for (i = 0; i < msg->msg_iovlen; i++)
+		v[i] = msg->msg_iov[i];
+	return 0;
+}
+
+static size_t
+size_of(const struct iovec *v, size_t n)
+{
+	size_t sum = 0;
+
+	while (n-- > 0)
+		sum += v++->iov_len;
+	return sum;
+}
+
+static void
+advance(struct msghdr *m, size_t gone)
+{
+	while (m->msg_iovlen > 0 && gone >= m->msg_iov->iov_len) {
+		gone -= m->msg_iov->iov_len;
+		m->msg_iov++;
+		m->msg_iovlen--;
+	}
+	if (m->msg_iovlen > 0) {
+		m->msg_iov->iov_base = (char *)m->msg_iov->iov_base + gone;
+		m->msg_iov->iov_len -= gone;
+	}
+}
+
+COHOOK_EXPORT ssize_t
+recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct iovec v[64];
+	struct msghdr m;
+	struct co_io io;
+	size_t want, done;
+	ssize_t r;
+
+	begin(&io, fd, CO_IN, flags, "recvmsg");
+	if (likely(io.slot == NULL) || msg == NULL)
+		return real.recvmsg(fd, msg, flags);
+	do
+		r = real.recvmsg(fd, msg, flags | MSG_DONTWAIT);
+	while (co_io_again(&io, r));
+	if (r <= 0 || !(flags & MSG_WAITALL) || flags & MSG_PEEK ||
+	    take_in(v, msg) != 0 || !stream(fd))
+		return r;
+	want = size_of(v, msg->msg_iovlen);
+	done = (size_t)r;
+	m = *msg;
+	m.msg_iov = v;
+	m.msg_control = NULL;
+	m.msg_controllen = 0;
+	advance(&m, done);
+	while (done < want && !co_fd_nonblock(fd, io.slot)) {
+		io.seq = io.slot->seq[CO_IN];
+		do
+			r = real.recvmsg(fd, &m, flags | MSG_DONTWAIT);
+		while (co_io_again(&io, r));
+		if (r <= 0)
+			break;
+		done += (size_t)r;
+		advance(&m, (size_t)r);
+	}
+	errno = io.saved_errno;
+	return (ssize_t)done;
+}
+
+COHOOK_EXPORT ssize_t
+sendto(int fd, const void *buf, size_t n, int flags,
+       const struct sockaddr *addr, socklen_t len)
+{
+	struct co_io io;
+	size_t done = 0;
+	ssize_t r;
+
+	begin(&io, fd, CO_OUT, flags, "send");
+	if (likely(io.slot == NULL))
+		return real.sendto(fd, buf, n, flags, addr, len);
+	for (;;) {
+		do
+			r = real.sendto(fd, (const char *)buf + done, n - done,
+					flags | MSG_DONTWAIT, addr, len);
+		while (co_io_again(&io, r));
+		if (r < 0)
+			break;
+		done += (size_t)r;
+		if (done >= n || r == 0 || io.dontwait ||
+		    co_fd_nonblock(fd, io.slot))
+			break;
+		io.seq = io.slot->seq[CO_OUT];
+	}
+	if (done > 0) {
+		errno = io.saved_errno;
+		return (ssize_t)done;
+	}
+	return r;
+}
+
+COHOOK_EXPORT ssize_t
+send(int fd, const void *buf, size_t n, int flags)
+{
+	if (likely(co_here() == NULL))
+		return real.send(fd, buf, n, flags);
+	return sendto(fd, buf, n, flags, NULL, 0);
+}
+COHOOK_ALIAS(__send, send);
+
+/* Descriptors that go to another process: from now on it may set O_NONBLOCK
+ * on what they refer to. */
+static void
+passes_descriptors(const struct msghdr *msg)
+{
+	if (msg->msg_controllen > 0)
+		atomic_fetch_add(&co_fd_shares, 1);
+}
+
+COHOOK_EXPORT ssize_t
+sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct iovec v[64];
+	struct msghdr m;
+	struct co_io io;
+	size_t want, done = 0;
+	ssize_t r;
+
+	begin(&io, fd, CO_OUT, flags, "sendmsg");
+	if (likely(io.slot == NULL) || msg == NULL)
+		return real.sendmsg(fd, msg, flags);
+	passes_descriptors(msg);
+	do
+		r = real.sendmsg(fd, msg, flags | MSG_DONTWAIT);
+	while (co_io_again(&io, r));
+	if (r < 0 || take_in(v, msg) != 0)
+		return r;
+	want = size_of(v, msg->msg_iovlen);
+	done = (size_t)r;
+	if (done == 0 || done >= want || io.dontwait)
+		return r;
+	m = *msg;
+	m.msg_iov = v;
+	m.msg_control = NULL; /* went with the first byte */
+	m.msg_controllen = 0;
+	advance(&m, done);
+	while (done < want && !co_fd_nonblock(fd, io.slot)) {
+		io.seq = io.slot->seq[CO_OUT];
+		do
+			r = real.sendmsg(fd, &m, flags | MSG_DONTWAIT);
+		while (co_io_again(&io, r));
+		if (r < 0)
+			break;
+		done += (size_t)r;
+		advance(&m, (size_t)r);
+	}
+	errno = io.saved_errno;
+	return (ssize_t)done;
+}
+
+/* --- connections --- */
+
+/* accept has no MSG_DONTWAIT, and O_NONBLOCK on a listener is for all who
+ * share it: ask first.  Where somebody else takes the connection in between,
+ * the kernel thread waits, and the others go on without it. */
+static int
+accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	struct co_io io;
+	struct co_fd *s;
+	int r;
+
+	begin(&io, fd, CO_IN, 0, "accept");
+	if (io.slot != NULL && !co_fd_nonblock(fd, io.slot)) {
+		while (real.poll(&p, 1, 0) == 0) {
+			if (co_io_wait(&io) != 0)
+				return -1;
+			p.revents = 0;
+		}
+		co_region_begin("accept", false);
+	}
+	r = four ? real.accept4(fd, addr, len, flags)
+		 : real.accept(fd, addr, len);
+	if (io.slot != NULL)
+		co_region_end();
+	if (r < 0 || io.self == NULL)
+		return r;
+	co_fd_made(r, CO_FD_SOCKET, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
+	s = co_fd_if(r);
+	if (s != NULL && io.slot != NULL) {
+		/* An accepted socket inherits these from its listener. */
+		s->timeout[CO_IN] = io.slot->timeout[CO_IN];
+		s->timeout[CO_OUT] = io.slot->timeout[CO_OUT];
+		s->flags |= io.slot->flags & CO_FDF_TCP;
+	}
+	errno = io.saved_errno;
+	return r;
+}
+
+COHOOK_EXPORT int
+accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	if (likely(co_here() == NULL))
+		return real.accept(fd, addr, len);
+	return accept_(fd, addr, len, 0, false);
+}
+
+COHOOK_EXPORT int
+accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	if (likely(co_here() == NULL))
+		return real.accept4(fd, addr, len, flags);
+	return accept_(fd, addr, len, flags, true);
+}
+
+/* May we set O_NONBLOCK for the length of one call?  Only where nobody else
+ * can see the description. */
+static bool
+is_private(struct co_fd *s)
+{
+	return s->flags & CO_FDF_OURS && !(s->flags & CO_FDF_DUPPED) &&
+	       s->shared_at == co_fd_shares;
+}
+
+static int
+connect_lent(int fd, struct co_fd *s, const struct sockaddr *addr,
+	     socklen_t len)
+{
+	int one = 1, zero = 0, r, err;
+
+	atomic_fetch_or(&s->flags, CO_FDF_BORROWED);
+	real.ioctl(fd, FIONBIO, (long)&one);
+	r = real.connect(fd, addr, len);
+	err = errno;
+	real.ioctl(fd, FIONBIO, (long)&zero);
+	atomic_fetch_and(&s->flags, (uint8_t)~CO_FDF_BORROWED);
+	errno = err;
+	return r;
+}
+
+COHOOK_EXPORT int
+connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct pollfd p = { fd, POLLOUT, 0 };
+	struct co_io io;
+	int r;
+
+	begin(&io, fd, CO_OUT, 0, "connect");
+	if (likely(io.slot == NULL) || co_fd_nonblock(fd, io.slot))
+		return real.connect(fd, addr, len);
+	if (!is_private(io.slot) || addr == NULL ||
+	    (addr->sa_family != AF_INET && addr->sa_family != AF_INET6)) {
+		/* A Unix socket's full backlog cannot be polled for. */
+		co_region_begin("connect", addr != NULL &&
+						   addr->sa_family != AF_UNIX);
+		r = real.connect(fd, addr, len);
+		co_region_end();
+		return r;
+	}
+	r = connect_lent(fd, io.slot, addr, len);
+	if (r == 0 || errno != EINPROGRESS) {
+		if (r == 0)
+			errno = io.saved_errno;
+		return r;
+	}
+	while (real.poll(&p, 1, 0) == 0) {
+		if (co_io_wait(&io) != 0) {
+			if (errno == EAGAIN)
+				errno = EINPROGRESS; /* SO_SNDTIMEO */
+			return -1;
+		}
+		p.revents = 0;
+	}
+	/* Asking again brings the answer, and the socket into the state that
+	 * a blocking connect would have left it in. */
+	r = real.connect(fd, addr, len);
+	if (r < 0 && errno == EISCONN)
+		r = 0;
+	if (r == 0)
+		errno = io.saved_errno;
+	return r;
+}
+COHOOK_ALIAS(__connect, connect);
+
+COHOOK_EXPORT int
+shutdown(int fd, int how)
+{
+	return real.shutdown(fd, how); /* the kernel wakes who waits */
+}
+
+COHOOK_EXPORT int
+setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int r = real.setsockopt(fd, level, name, value, len);
+	struct co_fd *s;
+
+	if (likely(!co_active) || r != 0 || co_tls.vforked)
+		return r;
+	s = co_fd_if(fd);
+	if (s == NULL)
+		return r;
+	/* By level and name: 20 and 21 are other things at other levels. */
+	if (level == SOL_SOCKET &&
+	    (name == SO_RCVTIMEO || name == SO_SNDTIMEO ||
+	     name == 66 || name == 67)) {
+		s->timeout[CO_IN] = s->timeout[CO_OUT] = -1; /* ask */
+		if (s->flags & CO_FDF_DUPPED)
+			atomic_fetch_add(&co_fd_shares, 1);
+	}
+	/* Records: a short read means nothing then. */
+	if (level == IPPROTO_TCP && name == TCP_ULP)
+		atomic_fetch_and(&s->flags, (uint8_t)~CO_FDF_TCP);
+	return r;
+}

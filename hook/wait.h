@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h - what the hooks share: am I in a coroutine, deadlines, EINTR, and
+ * the loop of a call that waits for a descriptor. */
+#ifndef COHOOK_WAIT_H
+#define COHOOK_WAIT_H
+
+#include <errno.h>
+
+#include "hook/real.h"
+#include "sched/co.h"
+#include "sched/fd.h"
+
+/* The calling coroutine if a call of it may park; else libc's own call is
+ * right: dormant, a kernel thread not ours, the child of a vfork. */
+static inline struct co *
+co_here(void)
+{
+	if (likely(!co_active))
+		return NULL;
+	if (unlikely(co_tls.nopark | co_tls.vforked))
+		return NULL;
+	return co_tls.self;
+}
+
+/* A loop of tries on a descriptor. */
+struct co_io {
+	int fd, dir;
+	struct co *self;       /* NULL: not ours to wait for */
+	struct co_fd *slot;
+	uint32_t gen, seq;
+	int64_t deadline;      /* -1: not yet asked */
+	unsigned interrupted, handled;
+	int saved_errno;
+	bool timed;            /* SO_*TIMEO is set: then a handler interrupts
+	                        * whatever SA_RESTART says, signal(7) */
+	bool dontwait;         /* the call itself says not to wait */
+	const char *why;
+};
+
+/* co_io_begin - about to try a call on fd.
+ *
+ * Call it before the try: it notes what has happened on the descriptor so
+ * far. io->slot NULL: pass through. */
+void co_io_begin(struct co_io *io, int fd, int dir, const char *why);
+
+/* co_io_again - the try answered r.  True: it has waited, try again.  False:
+ * r and errno are the answer.  errno is put back where r is a success. */
+bool co_io_again(struct co_io *io, ssize_t r);
+
+/* Wait until there is something; 0, or -1 with errno. Used by io_again, and
+ * by those that know without a try. */
+int co_io_wait(struct co_io *io);
+
+/* What kind of descriptor, asked of fstat(2) once. */
+enum co_fd_kind co_fd_kind_of(int fd, struct co_fd *slot);
+
+/* Has the program itself set O_NONBLOCK? */
+bool co_fd_nonblock(int fd, struct co_fd *slot);
+
+/* timespec to an absolute deadline. clock CLOCK_REALTIME or _MONOTONIC. */
+int64_t co_deadline_abs(clockid_t clock, const struct timespec *ts);
+int64_t co_deadline_after(int64_t ns);
+static inline bool
+co_ts_valid(const struct timespec *ts)
+{
+	return ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
+}
+
+/* Anything that our own code sets aside for its errno's sake. */
+#define CO_KEEP_ERRNO                                                         \
+	__attribute__((cleanup(co_errno_back))) int co_errno_kept = errno
+static inline void
+co_errno_back(int *kept)
+{
+	errno = *kept;
+}
+
+/* thread.c: the coroutine of a pthread_t, NULL if it is none (any more). */
+struct co *co_of_thread(pthread_t th);
+/* key.c: run the destructors of the calling thread's keys. */
+void co_keys_destroy(void);
+extern pthread_key_t co_last_key;
+void co_signals_init(void);
+void co_fork_init(void);
+void co_life_init(void);
+int co_start_now(void);      /* init.c: start the runtime if it can be */
+extern int co_mode_native;
+
+/* fdlife.c: a descriptor that a call of ours has just made. */
+void co_fd_made(int fd, enum co_fd_kind kind, int flags);
+
+#endif

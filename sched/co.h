@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* co.h - what a coroutine is, how it goes to sleep and how it wakes.
+ *
+ * co      a coroutine: a thread to the program.
+ * slot    a worker's claim to run coroutines: there are COHOOK_WORKERS.
+ * m       a kernel thread of ours.  One that holds a slot takes coroutines
+ *         from its queue; one that lost it (taking over, monitor.c) goes on
+ *         with what it runs until that next waits, and is spare then.
+ *
+ * A wait, coroutine's or kernel thread's, goes through its parker:
+ *
+ *            co_arm()            off its stack           co_wake()
+ *     RUN ------------> ARMED ------------------> PARKED ---------+
+ *      ^                  |                         |             |
+ *      |                  | co_claim(why)           | co_claim()  |
+ *      |                  v                         v             v
+ *      +------------- WOKEN(why) <---------------- WOKEN(why)   ready
+ *        co_park() returns why
+ *
+ * Armed, it tells those who shall wake it, in writing, under their locks.
+ * Each of them claims; just one wins, so a wake-up is neither lost nor double.
+ * A claim of an ARMED parker finds it still on its own stack: whoever takes
+ * the CPU over from it sees that and makes it ready.
+ */
+#ifndef COHOOK_CO_H
+#define COHOOK_CO_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctx/lock.h"
+#include "ctx/stack.h"
+#include "ctx/tcb.h"
+
+/* Absolute CLOCK_MONOTONIC nanoseconds; this one never comes. */
+#define CO_FOREVER INT64_MAX
+
+enum co_why {
+	CO_NONE,     /* not woken */
+	CO_WOKEN,    /* by the object waited for */
+	CO_TIMEOUT,
+	CO_SIGNAL,   /* a signal or a cancellation is pending: see to it */
+	CO_CLOSED,   /* the descriptor was closed meanwhile */
+};
+
+enum { CO_RUN, CO_ARMED, CO_PARKED, CO_CLAIMED };
+
+struct co;
+struct co_m;
+
+struct co_timer {
+	int64_t deadline;
+	uint64_t seq;          /* equal deadlines: in order of arming */
+	size_t at;             /* index in the heap + 1; 0: not in it */
+};
+
+struct co_parker {
+	_Atomic uint32_t state; /* CO_RUN ... CO_CLAIMED | why << 8 */
+	struct co *co;          /* NULL: a kernel thread, asleep on state */
+	struct co_timer timer;  /* guarded by the heap's lock */
+};
+
+/* A signal on its way to a coroutine. */
+struct co_sig {
+	int signo;
+	uint64_t mask;          /* to put back; threads not ours */
+	siginfo_t info;
+};
+enum { CO_SIGS = 8 };
+
+struct co {
+	struct co_parker parker;
+	struct co_tcb tcb;      /* tcb.ctx: where it goes on */
+	struct co_m *m;         /* who runs it; changes only while parked */
+	struct co *next;        /* run queue, free list */
+	int64_t id;             /* never used again */
+	int tid;                /* what gettid() answers */
+	_Atomic uint8_t state;  /* enum co_state, for dumps */
+	uint8_t is_main;
+	uint8_t may_interrupt;  /* parked where a signal may wake it */
+	uint8_t in_handler;     /* signal handlers on its stack, or left by
+	                         * longjmp: the kernel knows its mask best */
+	uint8_t uses_masks;     /* has set a signal mask */
+	uint8_t altstack_set;
+	const char *why;        /* static text: the call it waits in */
+	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
+	int64_t since;          /* when it began to wait; set if anyone asks */
+	char name[32];
+
+	/* Its signals; lock guards pending. */
+	uint64_t sigmask;       /* as set aside at its last switch */
+	stack_t altstack;
+	struct co_lock lock;
+	struct co_sig *pending; /* CO_SIGS of them, had at first need */
+	_Atomic int npending;
+	unsigned handled;       /* handlers that ran here; */
+	unsigned interrupted;   /* those of them without SA_RESTART */
+
+	/* Its stack and its life. */
+	struct co_stack stack;
+	size_t own_guard;       /* the attribute's */
+	uint8_t own_stack;      /* stack is ours, not the program's */
+	uint8_t recycled;       /* the block has had a life before */
+	uint8_t spent;          /* must end through glibc: cannot be recycled */
+	uint8_t light;          /* of cohook_go(): counted by cohook_run() */
+	void *(*fn)(void *);
+	void *arg;
+	void *result;
+
+	/* Join; all under join_lock, waited for on &done. */
+	struct co_lock join_lock;
+	_Atomic uint8_t done;
+	uint8_t detached, joining, real_exit;
+	struct co *all_next, **all_prev; /* every live one; co_all_lock */
+	void *robust_head;
+	struct co_m *pinned;
+};
+
+enum co_state { CO_S_READY, CO_S_RUNNING, CO_S_PARKED, CO_S_GONE };
+
+/* Per thread, in every thread: a coroutine's own, an m's own, or that of a
+ * kernel thread that is not ours. */
+struct co_tls {
+	struct co *self;          /* NULL: no coroutine */
+	struct co_m *m;           /* in an m's own context */
+	int critical;             /* > 0: signal handlers are put off */
+	int nopark;               /* > 0: block the kernel thread instead */
+	int vforked;              /* the child of a vfork: keep no books */
+	struct co_parker parker;  /* where self is NULL */
+	struct co_sig *deferred;  /* where there is neither self nor m */
+	struct co_sig deferred_one;
+	void (*once)(void);       /* hook/once.c */
+	uint64_t handled;         /* native threads: handlers that ran */
+	uint64_t interrupted;
+};
+extern __thread struct co_tls co_tls;
+
+/* The runtime stands: hooks do more than call libc.  Set once, by the main
+ * thread while it is alone. */
+extern int co_active;
+
+/* Start it: main becomes a coroutine, its kernel thread the first m.
+ * 0, or -1 and nothing has changed. */
+int co_start(int workers);
+int co_workers(void);
+
+/* Critical sections: a signal handler of the program that wants to run now
+ * runs at the end of it.  They nest; nothing in one calls the program. */
+void co_deferred_run(void);
+bool co_deferred_any(void);
+
+static inline void
+co_critical_begin(void)
+{
+	co_tls.critical++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void
+co_critical_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (--co_tls.critical == 0 && co_deferred_any())
+		co_deferred_run();
+}
+
+/* --- waiting --- */
+
+/* The caller's parker. */
+struct co_parker *co_parker(void);
+
+/* co_arm - from now on a claim counts.  Nothing may wait between this and
+ * co_park() or co_disarm(). */
+void co_arm(struct co_parker *p);
+
+/* co_park - wait until somebody claims p, the caller's own and armed.
+ *
+ * why       static text for the dump: the call's name
+ * what      an address or a descriptor, for the dump
+ * Returns   why it was woken.  Signals that came for the coroutine meanwhile
+ *           have been handled when it returns. */
+enum co_why co_park(struct co_parker *p, int64_t deadline, const char *why,
+		    uintptr_t what, bool may_interrupt);
+
+/* co_disarm - wait after all not.  Returns the claim that was there, if any. */
+enum co_why co_disarm(struct co_parker *p);
+
+/* co_claim - try to be the one who wakes p.  false: it is awake already.  true:
+ * call co_wake() with *parked as it was filled in, soon, locks released. */
+bool co_claim(struct co_parker *p, enum co_why why, bool *parked);
+void co_wake(struct co_parker *p, bool parked);
+
+/* Wake it if it is still asleep: for callers without locks. */
+static inline void
+co_claim_and_wake(struct co_parker *p, enum co_why why)
+{
+	bool parked;
+
+	if (co_claim(p, why, &parked))
+		co_wake(p, parked);
+}
+
+/* Sleep; CO_TIMEOUT, or CO_SIGNAL if may_interrupt. */
+enum co_why co_sleep(int64_t deadline, const char *why, bool may_interrupt);
+
+/* Let the others run first.  False if there was nobody. */
+bool co_yield(void);
+
+/* A coroutine that is parked nowhere is to run: born, or woken. */
+void co_ready(struct co *co);
+
+int64_t co_now(void);
+
+/* --- blocking regions --- */
+
+/* co_region_begin - the caller is about to block in the kernel.
+ *
+ * lasting  it will surely be for long: the slot is given away at once.  Else
+ *          the monitor takes it if we do not come back. */
+void co_region_begin(const char *why, bool lasting);
+void co_region_end(void);
+
+/* --- births and deaths (life.c) --- */
+
+struct co_birth {
+	size_t stack;          /* bytes */
+	size_t guard;
+	void *own;             /* the program's own stack, or NULL */
+	bool detached, light;
+	void *(*fn)(void *);
+	void *arg;
+};
+
+/* 0, or EAGAIN, EINVAL.  The child is ready when this returns. */
+int co_spawn(const struct co_birth *b, struct co **out);
+/* The end of a coroutine's life in glibc's own way, from a key destructor. */
+void co_leave(void);
+/* Give a dead and joined one back. */
+void co_reap(struct co *co);
+/* What a recycled block runs to look new, and an ending one to clean up:
+ * hook/ fills these in. */
+extern void (*co_on_life_begin)(struct co *);
+extern void (*co_on_life_end)(struct co *);
+/* After a coroutine's end, in its own context, before it can be reaped. */
+extern void (*co_on_done)(struct co *);
+/* Set up in co_start(); also the first context of each m. */
+struct co *co_main_co(void);
+
+extern struct co_lock co_all_lock;
+extern struct co *co_all;
+extern _Atomic long co_count;       /* coroutines, main included */
+extern _Atomic long co_threads;     /* those that are threads to the program */
+extern _Atomic long co_light_count; /* those of cohook_go(); waited on */
+/* Memory that is never given back: zeroed, NULL if there is none. */
+void *co_alloc(size_t size);
+
+void co_dump(int fd);
+
+/* --- kernel threads, slots, queues (sched.c) --- */
+
+enum { CO_RING = 256 };
+
+struct co_slot {
+	/* The owner puts at tail and takes at head; thieves take at head. */
+	_Atomic uint32_t head, tail;
+	_Atomic(struct co *) ring[CO_RING];
+	_Atomic uint32_t tick;    /* switches: the monitor watches it */
+	struct co_m *_Atomic m;   /* who has it; NULL: nobody */
+	_Atomic int idle;         /* its m polls or sleeps: not to be taken */
+	uint32_t seen_tick;       /* monitor's */
+	int seen;                 /* monitor's: rounds that it has not moved */
+	int id;
+};
+
+enum { CO_TAKE_NO, CO_TAKE_ASKED, CO_TAKE_DONE };
+
+struct co_m {
+	struct co_ctx idle;       /* its own context, where it looks for work */
+	struct co_slot *slot;     /* its own to read and write */
+	_Atomic int in;           /* in the scheduler: nothing is taken */
+	_Atomic int take;         /* CO_TAKE_*: the monitor's side */
+	struct co *prev;          /* who just left the CPU, and */
+	int act;                  /* what is to be done with it */
+	struct co *cur;
+	_Atomic uint32_t wake;    /* futex: sleep while 0 */
+	struct co_m *next;        /* idle or spare list; sched lock */
+	int on_idle_list;
+	uint64_t kmask;           /* the kernel's signal mask, as far as known */
+	struct co_sig deferred[CO_SIGS];
+	_Atomic int ndeferred;
+	char *altstack;           /* ours, for handlers with nowhere to go */
+	int altstack_of;          /* a coroutine's is installed */
+	int tid;
+	void *robust_head;
+	unsigned picks;
+	pthread_t thread;
+	struct co_stack stack;
+	struct co_m *all_next;
+};
+
+/* The m that runs the caller; NULL for kernel threads not ours. */
+static inline struct co_m *
+co_m(void)
+{
+	return co_tls.self != NULL ? co_tls.self->m : co_tls.m;
+}
+
+/* Enter and leave the scheduler: critical, and the slot stays ours inside. */
+void co_enter(void);
+void co_exit(void);
+/* First thing in a context that was switched to: see to who was before. */
+void co_after_switch(void);
+/* Leave the CPU for good. */
+_Noreturn void co_vanish(void);
+/* Leave it until a next life begins. */
+void co_rest(void);
+/* What is to be done with m->prev. */
+enum { CO_ACT_PARK, CO_ACT_YIELD, CO_ACT_GONE };
+void co_gone(struct co *co);
+struct co_m *co_m_new(void);
+void co_m_loop(struct co_m *m);
+extern struct co_m *co_all_m;
+
+/* fork: in the child, with the forking coroutine alone. */
+void co_forked(void);
+
+/* A descriptor of ours, moved out of the program's way; returns its number. */
+int co_high_fd(int fd);
+bool co_is_our_fd(int fd);
+
+/* --- between the files of sched/ --- */
+void co_timer_add(struct co_parker *p, int64_t deadline);
+void co_timer_del(struct co_parker *p);
+int64_t co_timer_next(void);
+bool co_timers_run(int64_t now);
+void co_timers_forked(void);
+
+int co_poller_init(void);
+/* Wait up to deadline (0: not at all) for descriptors; ready their waiters. */
+void co_poller_wait(int64_t deadline);
+void co_poller_kick(void);
+void co_poller_forked(void);
+
+void co_monitor_start(void);
+void co_monitor_nudge(void);
+void co_monitor_forked(void);
+bool co_slot_hand_over(struct co_slot *s);
+void co_each_slot(void (*f)(struct co_slot *));
+int co_nworkers(void);
+bool co_somebody_polls(void);
+void co_kick_idle(void);
+
+void co_lot_forked(void);
+void co_life_forked(void);
+void co_sig_forked(void);
+
+/* sig.c: masks and alternate stacks follow the coroutine. */
+void co_sig_switch(struct co_m *m, struct co *from, struct co *to);
+void co_sig_born(struct co *co);
+void co_sig_gone(struct co *co);
+void co_sig_m_start(struct co_m *m);
+void co_sig_run_pending(struct co *self);
+uint64_t co_sig_idle_mask(void);
+/* hook/signal.c: run the program's handler for it, now and here; and deliver
+ * one that was put off. */
+extern void (*co_sig_run)(struct co *self, int signo, siginfo_t *info);
+extern void (*co_sig_deliver)(struct co_sig *sig);
+
+#endif

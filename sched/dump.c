@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* dump.c - every coroutine, a line each. */
+#include "ctx/sys.h"
+#include "sched/co.h"
+#include "sched/log.h"
+
+static const char *const state_name[] = {
+	[CO_S_READY] = "ready",
+	[CO_S_RUNNING] = "running",
+	[CO_S_PARKED] = "parked",
+	[CO_S_GONE] = "gone",
+};
+
+void
+co_dump(int fd)
+{
+	struct co *co;
+	char line[256];
+	int n, tries, locked = 0;
+
+	/* We may be dying, or in a signal handler, over this very lock. */
+	co_critical_begin();
+	for (tries = 0; tries < 1000 && !locked; tries++) {
+		locked = co_trylock(&co_all_lock);
+		if (!locked)
+			sys0(SYS_sched_yield);
+	}
+	for (co = co_all; co != NULL; co = co->all_next) {
+		n = co_format(line, sizeof(line), "#%ld %s %s",
+			      (long)co->id, co->name[0] ? co->name : "-",
+			      state_name[co->state]);
+		if (co->why != NULL)
+			n += co_format(line + n, (int)sizeof(line) - n,
+				       co->what > 0x10000 ? " in %s on 0x%lx"
+							  : " in %s (%ld)",
+				       co->why, (unsigned long)co->what);
+		line[n++] = '\n';
+		sys3(SYS_write, fd, line, n);
+	}
+	if (locked)
+		co_unlock(&co_all_lock);
+	co_critical_end();
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* fd.c - the table of descriptors. */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+
+#include "sched/fd.h"
+#include "sched/log.h"
+
+enum {
+	LEAF = 1024,             /* slots in a leaf */
+	LEAVES = 1 << 21,        /* 2^31 descriptors */
+};
+
+_Atomic uint32_t co_fd_shares;
+static _Atomic(struct co_fd *) *root; /* LEAVES of them; made at first use */
+static struct co_lock lock;           /* making leaves, renewing slots */
+static uint32_t epoch = 1;
+
+/* A slot that was last used before a fork: nothing in it holds here. */
+static void
+renew(struct co_fd *s)
+{
+	uint32_t gen;
+
+	co_critical_begin();
+	co_lock(&lock);
+	if (s->epoch != epoch) {
+		gen = s->gen;
+		memset(s, 0, sizeof(*s));
+		s->gen = gen + 1;
+		s->timeout[CO_IN] = s->timeout[CO_OUT] = -1;
+		atomic_thread_fence(memory_order_release);
+		s->epoch = epoch;
+	}
+	co_unlock(&lock);
+	co_critical_end();
+}
+
+static struct co_fd *
+leaf_of(int fd, bool make)
+{
+	struct co_fd *leaf;
+	void *p;
+
+	if (fd < 0)
+		return NULL;
+	if (root == NULL) {
+		if (!make)
+			return NULL;
+		co_critical_begin();
+		co_lock(&lock);
+		if (root == NULL) {
+			p = mmap(NULL, LEAVES * sizeof(*root),
+				 PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				 -1, 0);
+			if (p != MAP_FAILED)
+				root = p;
+		}
+		co_unlock(&lock);
+		co_critical_end();
+		if (root == NULL)
+			return NULL;
+	}
+	leaf = atomic_load_explicit(&root[fd / LEAF], memory_order_acquire);
+	if (leaf == NULL && make) {
+		co_critical_begin();
+		co_lock(&lock);
+		leaf = atomic_load_explicit(&root[fd / LEAF],
+					    memory_order_acquire);
+		if (leaf == NULL) {
+			leaf = mmap(NULL, LEAF * sizeof(*leaf),
+				    PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			if (leaf == MAP_FAILED)
+				leaf = NULL;
+			else
+				atomic_store_explicit(&root[fd / LEAF], leaf,
+						      memory_order_release);
+		}
+		co_unlock(&lock);
+		co_critical_end();
+	}
+	return leaf;
+}
+
+struct co_fd *
+co_fd(int fd)
+{
+	struct co_fd *leaf = leaf_of(fd, true), *s;
+
+	if (leaf == NULL)
+		return NULL;
+	s = &leaf[fd % LEAF];
+	if (s->epoch != epoch)
+		renew(s);
+	return s;
+}
+
+struct co_fd *
+co_fd_if(int fd)
+{
+	struct co_fd *leaf = leaf_of(fd, false), *s;
+
+	if (leaf == NULL)
+		return NULL;
+	s = &leaf[fd % LEAF];
+	return s->epoch == epoch ? s : NULL;
+}
+
+/* Under the slot's lock. */
+static void
+unlink_wait(struct co_fd_wait *w)
+{
+	*w->prev = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	w->prev = NULL;
+}
+
+static void
+wake_all(struct co_fd *s, int dir, enum co_why why)
+{
+	struct co_fd_wait *w;
+	struct co_parker *p;
+	bool parked;
+
+	while ((w = s->waits[dir]) != NULL) {
+		p = w->parker;
+		unlink_wait(w);
+		if (co_claim(p, why, &parked))
+			co_wake(p, parked);
+	}
+}
+
+void
+co_fd_forget(int fd)
+{
+	struct co_fd *s = co_fd_if(fd);
+	bool del;
+
+	if (s == NULL)
+		return;
+	co_critical_begin();
+	co_lock(&s->lock);
+	atomic_fetch_add(&s->gen, 1);
+	/* Else the kernel forgets it by itself, with the last descriptor. */
+	del = s->registered && (s->flags & CO_FDF_DUPPED ||
+				s->shared_at != co_fd_shares);
+	s->registered = 0;
+	s->kind = CO_FD_UNKNOWN;
+	s->flags = 0;
+	s->nowait = 0;
+	s->empty = 0;
+	s->timeout[CO_IN] = s->timeout[CO_OUT] = -1;
+	wake_all(s, CO_IN, CO_CLOSED);
+	wake_all(s, CO_OUT, CO_CLOSED);
+	co_unlock(&s->lock);
+	co_critical_end();
+	if (del)
+		co_poller_del(fd);
+}
+
+/* Whoever began a call between the forgetting and the close waits for what is
+ * gone, or for what the number now is: let it try again, the kernel knows. */
+void
+co_fd_closed(int fd)
+{
+	struct co_fd *s = co_fd_if(fd);
+
+	if (s == NULL)
+		return;
+	co_critical_begin();
+	co_lock(&s->lock);
+	s->registered = 0;
+	s->kind = s->flags & CO_FDF_OURS ? s->kind : CO_FD_UNKNOWN;
+	wake_all(s, CO_IN, CO_WOKEN);
+	wake_all(s, CO_OUT, CO_WOKEN);
+	co_unlock(&s->lock);
+	co_critical_end();
+}
+
+static int
+enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir, uint32_t gen,
+      const uint32_t *seq, struct co_parker *p)
+{
+	int err = 0;
+
+	w->slot = s;
+	w->prev = NULL;
+	w->parker = p;
+	co_critical_begin();
+	co_lock(&s->lock);
+	if (s->gen != gen)
+		err = -EBADF;
+	else if (!s->registered) {
+		err = co_poller_add(fd, gen);
+		if (err == 0)
+			s->registered = 1;
+	}
+	if (err == 0 && seq != NULL && s->seq[dir] != *seq)
+		err = 1;
+	if (err == 0) {
+		w->gen = gen;
+		w->next = s->waits[dir];
+		w->prev = &s->waits[dir];
+		if (w->next != NULL)
+			w->next->prev = &w->next;
+		s->waits[dir] = w;
+	}
+	co_unlock(&s->lock);
+	co_critical_end();
+	return err;
+}
+
+int
+co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
+	    uint32_t gen, uint32_t seq)
+{
+	struct co_parker *p = co_parker();
+	int err;
+
+	co_arm(p);
+	err = enter(w, fd, s, dir, gen, &seq, p);
+	if (err != 0)
+		co_disarm(p);
+	return err;
+}
+
+int
+co_fd_enter_any(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
+		struct co_parker *p)
+{
+	return enter(w, fd, s, dir, s->gen, NULL, p);
+}
+
+void
+co_fd_leave(struct co_fd_wait *w)
+{
+	struct co_fd *s = w->slot;
+
+	co_critical_begin();
+	co_lock(&s->lock);
+	if (w->prev != NULL)
+		unlink_wait(w);
+	co_unlock(&s->lock);
+	co_critical_end();
+}
+
+void
+co_fd_event(uint64_t data, uint32_t events)
+{
+	struct co_fd *s = co_fd_if((int)(uint32_t)data);
+
+	if (s == NULL)
+		return;
+	co_lock(&s->lock);
+	if (s->gen == (uint32_t)(data >> 32)) {
+		if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP | EPOLLPRI))
+			atomic_fetch_or(&s->flags, CO_FDF_HUP);
+		if (events & ~(uint32_t)EPOLLOUT) {
+			atomic_fetch_add(&s->seq[CO_IN], 1);
+			wake_all(s, CO_IN, CO_WOKEN);
+		}
+		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+			atomic_fetch_add(&s->seq[CO_OUT], 1);
+			wake_all(s, CO_OUT, CO_WOKEN);
+		}
+	}
+	co_unlock(&s->lock);
+}
+
+void
+co_fd_forked(void)
+{
+	lock.word = 0;
+	epoch++;
+	atomic_fetch_add(&co_fd_shares, 1);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* fd.h - the table of descriptors, and waiting for one.
+ *
+ * Process-wide, two levels, never locked to read; each slot has a generation,
+ * which close() moves on.  An fd is added to epoll once in its life,
+ * edge-triggered, in both directions.  So that no edge is lost, each direction
+ * counts its events: who was told EAGAIN waits only if nothing has come since
+ * it looked at the count, before it tried.
+ */
+#ifndef COHOOK_FD_H
+#define COHOOK_FD_H
+
+#include "sched/co.h"
+
+enum co_fd_kind {
+	CO_FD_UNKNOWN,  /* ask fstat(2) */
+	CO_FD_SOCKET,
+	CO_FD_PIPE,
+	CO_FD_OTHER,    /* tty, eventfd, ...: may wait, may not be asked to */
+	CO_FD_FILE,     /* regular, directory, block: never waits in epoll */
+};
+
+enum { CO_IN, CO_OUT, CO_DIRS };
+
+struct co_fd_wait {
+	struct co_parker *parker;
+	struct co_fd_wait *next, **prev; /* under the slot's lock */
+	struct co_fd *slot;
+	uint32_t gen;
+};
+
+struct co_fd {
+	struct co_lock lock;
+	uint32_t epoch;          /* of the process: a fork begins another */
+	_Atomic uint32_t gen;
+	_Atomic uint32_t seq[CO_DIRS];   /* events so far */
+	struct co_fd_wait *waits[CO_DIRS];
+	_Atomic uint8_t registered;      /* in epoll */
+	_Atomic uint8_t kind;
+	_Atomic uint8_t flags;           /* CO_FD_*: below */
+	_Atomic uint8_t nowait;          /* RWF_NOWAIT: 0 untried, 1 yes, 2 no */
+	uint32_t empty_seq;      /* seq[CO_IN] when a read last came up short */
+	_Atomic uint8_t empty;   /* empty_seq counts */
+	_Atomic int64_t timeout[CO_DIRS]; /* SO_*TIMEO, ns; 0 none, -1 ask */
+	uint32_t shared_at;      /* co_fd_shares when it was made by us */
+};
+
+enum {
+	CO_FDF_TCP = 1,      /* a short read means that it is empty */
+	CO_FDF_HUP = 2,      /* hang-up, error or urgent data was seen: not so */
+	CO_FDF_OURS = 4,     /* made by a call of ours: flags below are known */
+	CO_FDF_NONBLOCK = 8, /* O_NONBLOCK is set (only with OURS) */
+	CO_FDF_DUPPED = 16,  /* other numbers lead to the same description */
+	CO_FDF_BORROWED = 32,/* O_NONBLOCK is ours, for the length of a call */
+};
+
+/* Moved on whenever somebody else may have come to share our descriptions:
+ * fork, descriptors passed, flags set through another number. */
+extern _Atomic uint32_t co_fd_shares;
+
+/* The slot of fd; NULL for negative numbers and for want of memory. */
+struct co_fd *co_fd(int fd);
+/* The slot if it was ever used. */
+struct co_fd *co_fd_if(int fd);
+
+/* What the table knew of fd is void: it is being closed, or is new.  Whoever
+ * waits gets CO_CLOSED.  Call it before the close, and co_fd_closed() after. */
+void co_fd_forget(int fd);
+void co_fd_closed(int fd);
+
+/* co_fd_enter - arm the caller's parker and queue w.
+ *
+ * gen, seq  the slot's, as read before the call was last tried
+ * Returns   0: park.  1: something came since: try again, w is not queued.
+ *           -EBADF: closed since.  -EPERM: never waits (a regular file).
+ *           Other: epoll cannot help (-ENOMEM, -ENOSPC, -ELOOP ...).
+ */
+int co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *slot, int dir,
+		uint32_t gen, uint32_t seq);
+/* For those who look again themselves after entering (poll): no seq. */
+int co_fd_enter_any(struct co_fd_wait *w, int fd, struct co_fd *slot, int dir,
+		    struct co_parker *p);
+void co_fd_leave(struct co_fd_wait *w);
+
+void co_fd_forked(void);
+
+/* From the poller. */
+void co_fd_event(uint64_t data, uint32_t events);
+/* 0 or -errno. */
+int co_poller_add(int fd, uint32_t gen);
+void co_poller_del(int fd);
+
+#endif

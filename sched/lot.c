@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* lot.c - buckets of waiters, by address. */
+#include <string.h>
+
+#include "sched/lot.h"
+
+enum { BUCKETS = 1 << 13 };
+
+struct bucket {
+	struct co_lock lock;
+	_Atomic uint32_t n;             /* waiters; read without the lock */
+	struct co_lot_wait *first, **last;
+} __attribute__((aligned(64)));
+
+static struct bucket buckets[BUCKETS];
+
+static struct bucket *
+bucket_of(uintptr_t addr)
+{
+	return &buckets[(addr >> 2) * UINT64_C(0x9e3779b97f4a7c15) >>
+			(64 - 13)];
+}
+
+/* Under the bucket's lock. */
+static void
+unlink_wait(struct bucket *b, struct co_lot_wait *w)
+{
+	*w->prev = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	else
+		b->last = w->prev;
+	w->prev = NULL;
+	atomic_fetch_sub_explicit(&b->n, 1, memory_order_relaxed);
+}
+
+void
+co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool front)
+{
+	struct bucket *b = bucket_of((uintptr_t)addr);
+
+	w->parker = co_parker();
+	w->addr = (uintptr_t)addr;
+	w->tag = tag;
+	co_critical_begin();
+	co_arm(w->parker);
+	co_lock(&b->lock);
+	if (b->last == NULL)
+		b->last = &b->first;
+	if (front) {
+		w->next = b->first;
+		w->prev = &b->first;
+		if (w->next != NULL)
+			w->next->prev = &w->next;
+		else
+			b->last = &w->next;
+		b->first = w;
+	} else {
+		w->next = NULL;
+		w->prev = b->last;
+		*b->last = w;
+		b->last = &w->next;
+	}
+	atomic_fetch_add(&b->n, 1);
+	co_unlock(&b->lock);
+	/* Before the caller tries again; the other half is in co_lot_any(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	co_critical_end();
+}
+
+void
+co_lot_leave(struct co_lot_wait *w)
+{
+	struct bucket *b = bucket_of(w->addr);
+
+	co_critical_begin();
+	co_lock(&b->lock);
+	if (w->prev != NULL)
+		unlink_wait(b, w);
+	co_unlock(&b->lock);
+	co_critical_end();
+}
+
+bool
+co_lot_any(const void *addr)
+{
+	/* After the caller's change; the other half is in co_lot_enter(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&bucket_of((uintptr_t)addr)->n,
+				    memory_order_relaxed) != 0;
+}
+
+int
+co_lot_wake(const void *addr, int n)
+{
+	struct bucket *b = bucket_of((uintptr_t)addr);
+	struct co_lot_wait *w, *next;
+	struct co_parker *p;
+	bool parked;
+	int woken = 0;
+
+	if (!co_lot_any(addr))
+		return 0;
+	co_critical_begin();
+	co_lock(&b->lock);
+	for (w = b->first; w != NULL && woken < n; w = next) {
+		next = w->next;
+		if (w->addr != (uintptr_t)addr)
+			continue;
+		/* Out of the list before it may run: w is on its stack. */
+		p = w->parker;
+		unlink_wait(b, w);
+		if (co_claim(p, CO_WOKEN, &parked)) {
+			woken++;
+			co_wake(p, parked);
+		}
+	}
+	co_unlock(&b->lock);
+	co_critical_end();
+	return woken;
+}
+
+bool
+co_lot_tag(const void *addr, int tag)
+{
+	struct bucket *b = bucket_of((uintptr_t)addr);
+	struct co_lot_wait *w;
+	bool found = false;
+
+	if (!co_lot_any(addr))
+		return false;
+	co_critical_begin();
+	co_lock(&b->lock);
+	for (w = b->first; w != NULL && !found; w = w->next)
+		found = w->addr == (uintptr_t)addr && w->tag == tag;
+	co_unlock(&b->lock);
+	co_critical_end();
+	return found;
+}
+
+enum co_why
+co_lot_park(struct co_lot_wait *w, int64_t deadline, const char *why,
+	    bool may_interrupt)
+{
+	enum co_why r =
+		co_park(w->parker, deadline, why, w->addr, may_interrupt);
+
+	co_lot_leave(w);
+	return r;
+}
+
+void
+co_lot_forked(void)
+{
+	memset(buckets, 0, sizeof(buckets));
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* poller.c - epoll: one set for all, edge-triggered. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+#include "ctx/sys.h"
+#include "sched/co.h"
+#include "sched/fd.h"
+#include "sched/log.h"
+
+enum { EVENTS = 256, OURS = 8 };
+#define KICK UINT64_MAX
+
+static int epfd = -1, kickfd = -1;
+static _Atomic int kicked;   /* the poller will look without being told */
+static _Atomic long watched; /* descriptors added, ever */
+static int ours[OURS];
+static int nours;
+
+bool
+co_is_our_fd(int fd)
+{
+	int i;
+
+	for (i = 0; i < nours; i++)
+		if (ours[i] == fd)
+			return true;
+	return false;
+}
+
+/* High up, where no loop over the low numbers and no select(2) meets it. */
+int
+co_high_fd(int fd)
+{
+	struct rlimit rl = { 1024, 1024 };
+	long from, high;
+
+	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &rl);
+	from = rl.rlim_cur > (1 << 20) ? 1 << 20 : (long)rl.rlim_cur;
+	high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, from > 64 ? from - 16 : 3);
+	if (high >= 0) {
+		sys1(SYS_close, fd);
+		fd = (int)high;
+	}
+	if (nours < OURS)
+		ours[nours++] = fd;
+	return fd;
+}
+
+int
+co_poller_init(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+				  .data.u64 = KICK };
+	long e, k;
+
+	e = sys1(SYS_epoll_create1, EPOLL_CLOEXEC);
+	if (e < 0)
+		return -1;
+	k = sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k < 0) {
+		sys1(SYS_close, e);
+		return -1;
+	}
+	epfd = co_high_fd((int)e);
+	kickfd = co_high_fd((int)k);
+	sys4(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, kickfd, &ev);
+	return 0;
+}
+
+int
+co_poller_add(int fd, uint32_t gen)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+		.data.u64 = (uint64_t)gen << 32 | (uint32_t)fd,
+	};
+	long r;
+
+	if (co_is_our_fd(fd))
+		return -EBADF;
+	r = sys4(SYS_epoll_ctl, epfd, EPOLL_CTL_ADD, fd, &ev);
+	/* There from an earlier life of the number, kept by a duplicate:
+	 * MOD tells us of what is ready now, as ADD does. */
+	if (r == -EEXIST)
+		r = sys4(SYS_epoll_ctl, epfd, EPOLL_CTL_MOD, fd, &ev);
+	if (r == 0)
+		atomic_fetch_add_explicit(&watched, 1, memory_order_relaxed);
+	return (int)r;
+}
+
+void
+co_poller_del(int fd)
+{
+	struct epoll_event ev;
+
+	sys4(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, fd, &ev);
+}
+
+static long
+wait_until(struct epoll_event *ev, int64_t deadline)
+{
+	static _Atomic int no_pwait2;
+	struct timespec ts = { 0, 0 };
+	int64_t left;
+	long r;
+
+	if (deadline != CO_FOREVER && deadline != 0) {
+		left = deadline - co_now();
+		if (left > 0) {
+			ts.tv_sec = left / 1000000000;
+			ts.tv_nsec = left % 1000000000;
+		}
+	}
+	if (!no_pwait2) {
+		r = sys6(SYS_epoll_pwait2, epfd, ev, EVENTS,
+			 deadline == CO_FOREVER ? NULL : &ts, NULL, 8);
+		if (r != -ENOSYS)
+			return r;
+		no_pwait2 = 1;
+	}
+	/* Milliseconds, rounded up: never early. */
+	left = ts.tv_sec * 1000 + (ts.tv_nsec + 999999) / 1000000;
+	return sys6(SYS_epoll_pwait, epfd, ev, EVENTS,
+		    deadline == CO_FOREVER ? -1
+		    : left > 86400000      ? 86400000
+					   : left,
+		    NULL, 8);
+}
+
+/* Called inside the scheduler, critical.  Where it blocks, in an m's own
+ * context, signal handlers may run. */
+void
+co_poller_wait(int64_t deadline)
+{
+	struct epoll_event ev[EVENTS];
+	long n, i;
+
+	if (deadline == 0) {
+		if (atomic_load_explicit(&watched, memory_order_relaxed) == 0)
+			return;
+		n = wait_until(ev, 0);
+	} else {
+		co_critical_end();
+		n = wait_until(ev, deadline);
+		co_critical_begin();
+		atomic_store(&kicked, 0);
+	}
+	if (n == -EBADF || n == -EINVAL)
+		co_die("epoll_wait: errno %ld: has the program closed "
+		       "descriptor %d?", -n, epfd);
+	for (i = 0; i < n; i++)
+		if (ev[i].data.u64 != KICK)
+			co_fd_event(ev[i].data.u64, ev[i].events);
+}
+
+void
+co_poller_kick(void)
+{
+	uint64_t one = 1;
+
+	if (atomic_exchange(&kicked, 1) == 0)
+		sys3(SYS_write, kickfd, &one, sizeof(one));
+}
+
+/* The child must not touch the parent's set: a new one, under new numbers. */
+void
+co_poller_forked(void)
+{
+	int i;
+
+	sys1(SYS_close, epfd);
+	sys1(SYS_close, kickfd);
+	for (i = 0; i < nours; i++)
+		if (ours[i] == epfd || ours[i] == kickfd)
+			ours[i--] = ours[--nours];
+	kicked = 0;
+	watched = 0;
+	if (co_poller_init() != 0)
+		co_die("no descriptor for epoll after fork");
+}
