@@ -39,11 +39,34 @@ set_up(enum co_tcb_way way)
 	}
 }
 
+/* Exported by glibc 2.35 and newer (sys/rseq.h). */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned __rseq_size __attribute__((weak));
+enum { UNREGISTER = 1, SIGNATURE = 0x53053053, REGISTRATION_FAILED = -2 };
+
+/* Restartable sequences are registered per kernel thread; a thread whose
+ * creator has them aborts if it cannot have them too, and a coroutine cannot.
+ * So the creator gives them up, and glibc and allocators fall back to
+ * getcpu(2). */
+static void
+no_rseq(void)
+{
+	char *area;
+
+	if (&__rseq_offset == NULL || __rseq_size == 0)
+		return;
+	area = (char *)co_ctx_tp() + __rseq_offset;
+	/* glibc registers 32 bytes whatever it says of the size in use. */
+	if (sys4(SYS_rseq, area, 32, UNREGISTER, SIGNATURE) == 0)
+		((volatile int *)area)[1] = REGISTRATION_FAILED;
+}
+
 enum co_tcb_way
 co_tcb_init(enum co_tcb_way wanted)
 {
 	enum co_tcb_way way;
 
+	no_rseq();
 	for (way = CO_TCB_SUD; way <= CO_TCB_DONOR; way++) {
 		if (wanted != CO_TCB_NONE && wanted != way)
 			continue;

@@ -40,9 +40,18 @@ void co_real_init(void);
 #define COHOOK_EXPORT __attribute__((visibility("default")))
 
 /* Another name of a hook, in the file that defines it. */
-#define COHOOK_ALIAS(alias, name)                                             \
-	extern __typeof__(name) alias COHOOK_EXPORT                           \
-		__attribute__((alias(#name), copy(name)))
+#define COHOOK_ALIAS(other, name)                                             \
+	extern __typeof__(name) other                                         \
+		__attribute__((visibility("default"), alias(#name), copy(name)))
+
+/* Declared by headers only where _FORTIFY_SOURCE is on. */
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
+		       struct sockaddr *addr, socklen_t *len);
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		const sigset_t *mask, size_t size);
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

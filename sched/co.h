@@ -239,8 +239,8 @@ struct co_birth {
 int co_spawn(const struct co_birth *b, struct co **out);
 /* The end of a coroutine's life in glibc's own way, from a key destructor. */
 void co_leave(void);
-/* Give a dead and joined one back. */
-void co_reap(struct co *co);
+/* Give a dead and joined one back; its result. */
+void *co_reap(struct co *co);
 /* What a recycled block runs to look new, and an ending one to clean up:
  * hook/ fills these in. */
 extern void (*co_on_life_begin)(struct co *);
@@ -364,6 +364,12 @@ void co_sig_born(struct co *co);
 void co_sig_gone(struct co *co);
 void co_sig_m_start(struct co_m *m);
 void co_sig_run_pending(struct co *self);
+/* Queue a signal for co, and wake it: its handler runs on its own stack. */
+void co_sig_queue(struct co *co, int signo, const siginfo_t *info);
+/* The kernel's mask was changed for the caller, a coroutine. */
+void co_sig_mask_changed(struct co *self);
+/* The main coroutine, while it lives. */
+extern struct co *co_main_alive;
 uint64_t co_sig_idle_mask(void);
 /* hook/signal.c: run the program's handler for it, now and here; and deliver
  * one that was put off. */

@@ -179,7 +179,7 @@ life(void *arg)
 	sys_sigmask(SIG_SETMASK, &co->sigmask, NULL);
 	co_critical_end();
 	for (;;) {
-		if (co->recycled && co_on_life_begin != NULL)
+		if (co_on_life_begin != NULL)
 			co_on_life_begin(co);
 		co->result = co->fn(co->arg);
 		if (co->spent || !co->own_stack) {
@@ -364,19 +364,20 @@ co_gone(struct co *co)
 
 /* A recycled block goes to its pool.  One that has left through glibc is
  * glibc's to free first, by its own join, which finds it ended. */
-void
+void *
 co_reap(struct co *co)
 {
 	struct pool *p;
+	void *result = co->result;
 
 	if (co->real_exit) {
-		co_libc.join(co->tcb.thread, NULL);
+		co_libc.join(co->tcb.thread, &result);
 		co_critical_begin();
 		if (co->own_stack)
 			co_stack_put(&co->stack, 1);
 		let_loose(co);
 		co_critical_end();
-		return;
+		return result;
 	}
 	co_critical_begin();
 	if ((uintptr_t)co->tcb.ctx.sp < (uintptr_t)co->stack.base +
@@ -391,6 +392,7 @@ co_reap(struct co *co)
 	}
 	co_unlock(&lock);
 	co_critical_end();
+	return result;
 }
 
 /* In place of exit(2): what the kernel does for a thread that ends. */

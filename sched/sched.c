@@ -458,6 +458,14 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 	}
 }
 
+static bool
+unlikely_pending(struct co *self)
+{
+	return __builtin_expect(atomic_load_explicit(&self->npending,
+						     memory_order_relaxed) > 0,
+				0);
+}
+
 enum co_why
 co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	bool may_interrupt)
@@ -472,9 +480,8 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
 	self->may_interrupt = may_interrupt;
 	co_enter();
-	/* A signal that came before may_interrupt was set, or that is pending
-	 * since before: it must not wait for the next event. */
-	if (may_interrupt && atomic_load(&self->npending) > 0)
+	/* One that is pending already must not wait for the next event. */
+	if (unlikely_pending(self))
 		co_claim_and_wake(p, CO_SIGNAL);
 	if (deadline != CO_FOREVER)
 		co_timer_add(p, deadline);

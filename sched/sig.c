@@ -25,6 +25,8 @@ static long blocked_by[65];   /* coroutines whose mask holds the signal */
 static long masks;            /* coroutines counted */
 static _Atomic uint64_t idle_mask;
 
+struct co *co_main_alive;
+
 void (*co_sig_run)(struct co *self, int signo, siginfo_t *info);
 void (*co_sig_deliver)(struct co_sig *sig);
 
@@ -103,6 +105,8 @@ co_sig_gone(struct co *co)
 	recount(~UINT64_C(0));
 	co_unlock(&mask_lock);
 	co->npending = 0;
+	if (co == co_main_alive)
+		co_main_alive = NULL;
 }
 
 static void
@@ -195,6 +199,48 @@ co_sig_run_pending(struct co *self)
 	}
 }
 
+void
+co_sig_queue(struct co *co, int signo, const siginfo_t *info)
+{
+	struct co_sig *room = co->pending;
+
+	if (room == NULL) {
+		room = co_alloc(CO_SIGS * sizeof(*room));
+		if (room == NULL)
+			return;
+	}
+	co_critical_begin();
+	co_lock(&co->lock);
+	if (co->pending == NULL)
+		co->pending = room;
+	/* Standard signals do not queue either, once they are many. */
+	if (co->npending < CO_SIGS) {
+		co->pending[co->npending].signo = signo;
+		co->pending[co->npending].info = *info;
+		atomic_fetch_add(&co->npending, 1);
+	}
+	co_unlock(&co->lock);
+	co_claim_and_wake(&co->parker, CO_SIGNAL);
+	co_critical_end();
+}
+
+void
+co_sig_mask_changed(struct co *self)
+{
+	uint64_t mask;
+
+	co_critical_begin();
+	self->uses_masks = 1;
+	sys_sigmask(SIG_BLOCK, NULL, &mask);
+	if (self->m->ndeferred == 0 || ~(mask | KILLSTOP) != 0) {
+		set_mask(self, mask);
+		self->m->kmask = mask;
+	}
+	co_critical_end();
+	if (self->npending > 0)
+		co_sig_run_pending(self);
+}
+
 bool
 co_deferred_any(void)
 {
@@ -244,4 +290,5 @@ co_sig_forked(void)
 	count(self->sigmask, 1);
 	idle_mask = self->sigmask;
 	self->npending = 0;
+	co_main_alive = self->is_main ? self : NULL;
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* cond.c - condition variables live in the lot.
+ *
+ * A waiter is in the lot before it unlocks the mutex, so a signal sent under
+ * the mutex cannot miss it.  The object holds its clock and whether it is
+ * process-shared, nothing else; shared ones wait in the kernel. */
+#include "hook/lock.h"
+
+static int
+wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
+{
+	struct co_lot_wait w;
+	enum co_why why;
+	int saved = errno, r, r2;
+
+	co_lot_enter(&w, c, 0, false);
+	r = co_mutex_unlock(m);
+	if (r != 0) {
+		co_disarm(w.parker);
+		co_lot_leave(&w);
+		return r;
+	}
+	/* A handler that ran is a spurious wake-up, which POSIX allows. */
+	why = co_lot_park(&w, deadline, "pthread_cond_wait", false);
+	r2 = co_mutex_lock(m);
+	if (co_tls.self != NULL && co_tls.self->spent)
+		pthread_testcancel();
+	errno = saved;
+	return r2 != 0 ? r2 : why == CO_TIMEOUT ? ETIMEDOUT : 0;
+}
+
+COHOOK_EXPORT int
+pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+	int r;
+
+	if (likely(!co_active))
+		return real.pthread_cond_wait(c, m);
+	if (co_cond_pshared(c)) {
+		co_region_begin("pthread_cond_wait", true);
+		r = real.pthread_cond_wait(c, m);
+		co_region_end();
+		return r;
+	}
+	return wait_until(c, m, CO_FOREVER);
+}
+
+COHOOK_EXPORT int
+pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+		       const struct timespec *ts)
+{
+	int r;
+
+	if (likely(!co_active) || !co_ts_valid(ts) || !co_lock_clock(clock))
+		return real.pthread_cond_clockwait(c, m, clock, ts);
+	if (co_cond_pshared(c)) {
+		co_region_begin("pthread_cond_clockwait", true);
+		r = real.pthread_cond_clockwait(c, m, clock, ts);
+		co_region_end();
+		return r;
+	}
+	return wait_until(c, m, co_deadline_abs(clock, ts));
+}
+
+COHOOK_EXPORT int
+pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+		       const struct timespec *ts)
+{
+	int r;
+
+	if (likely(!co_active) || !co_ts_valid(ts))
+		return real.pthread_cond_timedwait(c, m, ts);
+	if (co_cond_pshared(c)) {
+		co_region_begin("pthread_cond_timedwait", true);
+		r = real.pthread_cond_timedwait(c, m, ts);
+		co_region_end();
+		return r;
+	}
+	return wait_until(c, m,
+			  co_deadline_abs(co_cond_monotonic(c)
+						  ? CLOCK_MONOTONIC
+						  : CLOCK_REALTIME,
+					  ts));
+}
+
+/* Somebody may wait in libc all the same: one that began before the runtime
+ * did, or through code that does not see us. */
+COHOOK_EXPORT int
+pthread_cond_signal(pthread_cond_t *c)
+{
+	if (unlikely(co_active) && co_lot_wake(c, 1) > 0)
+		return 0;
+	return real.pthread_cond_signal(c);
+}
+
+COHOOK_EXPORT int
+pthread_cond_broadcast(pthread_cond_t *c)
+{
+	if (unlikely(co_active))
+		co_lot_wake(c, INT_MAX);
+	return real.pthread_cond_broadcast(c);
+}
+
+COHOOK_EXPORT int
+cnd_wait(cnd_t *c, mtx_t *m)
+{
+	return pthread_cond_wait((pthread_cond_t *)c, (pthread_mutex_t *)m) == 0
+		       ? thrd_success
+		       : thrd_error;
+}
+
+COHOOK_EXPORT int
+cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *ts)
+{
+	switch (pthread_cond_timedwait((pthread_cond_t *)c,
+				       (pthread_mutex_t *)m, ts)) {
+	case 0:
+		return thrd_success;
+	case ETIMEDOUT:
+		return thrd_timedout;
+	default:
+		return thrd_error;
+	}
+}
+
+COHOOK_EXPORT int
+cnd_signal(cnd_t *c)
+{
+	pthread_cond_signal((pthread_cond_t *)c);
+	return thrd_success;
+}
+
+COHOOK_EXPORT int
+cnd_broadcast(cnd_t *c)
+{
+	pthread_cond_broadcast((pthread_cond_t *)c);
+	return thrd_success;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* env.h - what the COHOOK_* variables say; read once, by the constructor. */
+#ifndef COHOOK_ENV_H
+#define COHOOK_ENV_H
+
+#include <stddef.h>
+
+struct co_env {
+	int off;          /* COHOOK=0 */
+	int native;       /* COHOOK_THREADS=native */
+	int now;          /* COHOOK_START=now */
+	int workers;      /* COHOOK_WORKERS */
+	size_t stack;     /* COHOOK_STACK, bytes; 0: the program's own */
+};
+extern struct co_env co_env;
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* mutex.c - glibc's mutexes, waited for in the parking lot.
+ *
+ * The mutex itself stays glibc's: lock is its trylock, unlock its unlock.  So
+ * owners, types, counts and error checks are right by construction.  What the
+ * kernel takes part in (robust, priority-inheriting or -protecting, process-
+ * shared) is waited for in the kernel.
+ */
+#include "hook/lock.h"
+
+/* glibc's __kind, part of its ABI (static initialisers hold it): the type in
+ * the low bits, then ROBUST 16, PRIO_INHERIT 32, PRIO_PROTECT 64, PSHARED 128
+ * (nptl/pthreadP.h). */
+enum { TYPE = 3, ERRORCHECK = 2, SPECIAL = 16 | 32 | 64 | 128 };
+
+static bool
+special(const pthread_mutex_t *m)
+{
+	return m->__data.__kind & SPECIAL;
+}
+
+/* The real lock would say EDEADLK at once, trylock says EBUSY. */
+static bool
+owned_errorcheck(const pthread_mutex_t *m)
+{
+	return (m->__data.__kind & TYPE) == ERRORCHECK &&
+	       m->__data.__owner == co_tls.self->tid;
+}
+
+int
+co_mutex_wait(pthread_mutex_t *m, int64_t deadline)
+{
+	struct co_lot_wait w;
+	enum co_why why = CO_NONE;
+	bool front = false;
+	int r;
+
+	for (;;) {
+		co_lot_enter(&w, m, 0, front);
+		r = real.pthread_mutex_trylock(m);
+		if (r != EBUSY) {
+			co_disarm(w.parker);
+			co_lot_leave(&w);
+			return r;
+		}
+		if (why == CO_TIMEOUT) {
+			co_disarm(w.parker);
+			co_lot_leave(&w);
+			return ETIMEDOUT;
+		}
+		why = co_lot_park(&w, deadline, "pthread_mutex_lock", false);
+		/* Who was woken and finds it taken again stays first. */
+		front = why == CO_WOKEN || front;
+		if (why != CO_TIMEOUT) {
+			r = real.pthread_mutex_trylock(m);
+			if (r != EBUSY)
+				return r;
+		}
+	}
+}
+
+COHOOK_EXPORT int
+pthread_mutex_lock(pthread_mutex_t *m)
+{
+	int r, saved;
+
+	if (likely(!co_active))
+		return real.pthread_mutex_lock(m);
+	if (unlikely(special(m))) {
+		r = real.pthread_mutex_trylock(m);
+		if (r != EBUSY)
+			return r;
+		co_region_begin("pthread_mutex_lock", true);
+		r = real.pthread_mutex_lock(m);
+		co_region_end();
+		return r;
+	}
+	r = real.pthread_mutex_trylock(m);
+	if (likely(r != EBUSY))
+		return r;
+	if (co_tls.self != NULL && owned_errorcheck(m))
+		return real.pthread_mutex_lock(m);
+	saved = errno;
+	r = co_mutex_wait(m, CO_FOREVER);
+	errno = saved;
+	return r;
+}
+COHOOK_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
+
+COHOOK_EXPORT int
+pthread_mutex_trylock(pthread_mutex_t *m)
+{
+	return real.pthread_mutex_trylock(m);
+}
+COHOOK_ALIAS(__pthread_mutex_trylock, pthread_mutex_trylock);
+
+COHOOK_EXPORT int
+pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
+			const struct timespec *ts)
+{
+	int r, saved;
+
+	if (likely(!co_active))
+		return real.pthread_mutex_clocklock(m, clock, ts);
+	if (!co_lock_clock(clock))
+		return real.pthread_mutex_clocklock(m, clock, ts);
+	r = real.pthread_mutex_trylock(m);
+	if (r != EBUSY)
+		return r;
+	if (special(m) || !co_ts_valid(ts) ||
+	    (co_tls.self != NULL && owned_errorcheck(m))) {
+		co_region_begin("pthread_mutex_clocklock", true);
+		r = real.pthread_mutex_clocklock(m, clock, ts);
+		co_region_end();
+		return r;
+	}
+	saved = errno;
+	r = co_mutex_wait(m, co_deadline_abs(clock, ts));
+	errno = saved;
+	return r;
+}
+
+COHOOK_EXPORT int
+pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *ts)
+{
+	if (likely(!co_active))
+		return real.pthread_mutex_timedlock(m, ts);
+	return pthread_mutex_clocklock(m, CLOCK_REALTIME, ts);
+}
+
+COHOOK_EXPORT int
+pthread_mutex_unlock(pthread_mutex_t *m)
+{
+	int r = real.pthread_mutex_unlock(m);
+
+	/* m may be freed by now: only its address is used. */
+	if (unlikely(co_active) && r == 0)
+		co_lot_wake(m, 1);
+	return r;
+}
+COHOOK_ALIAS(__pthread_mutex_unlock, pthread_mutex_unlock);
+
+int
+co_mutex_lock(pthread_mutex_t *m)
+{
+	return pthread_mutex_lock(m);
+}
+
+int
+co_mutex_unlock(pthread_mutex_t *m)
+{
+	return pthread_mutex_unlock(m);
+}
+
+static int
+thrd_of(int err)
+{
+	switch (err) {
+	case 0:
+		return thrd_success;
+	case EBUSY:
+		return thrd_busy;
+	case ETIMEDOUT:
+		return thrd_timedout;
+	case ENOMEM:
+		return thrd_nomem;
+	default:
+		return thrd_error;
+	}
+}
+
+/* C11's are the same objects (glibc, nptl/thrd_priv.h). */
+COHOOK_EXPORT int
+mtx_lock(mtx_t *m)
+{
+	return thrd_of(pthread_mutex_lock((pthread_mutex_t *)m));
+}
+
+COHOOK_EXPORT int
+mtx_timedlock(mtx_t *m, const struct timespec *ts)
+{
+	return thrd_of(pthread_mutex_timedlock((pthread_mutex_t *)m, ts));
+}
+
+COHOOK_EXPORT int
+mtx_unlock(mtx_t *m)
+{
+	return thrd_of(pthread_mutex_unlock((pthread_mutex_t *)m));
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* sem.c - semaphores: glibc's count, our waiting. */
+#include "hook/lock.h"
+
+static int
+wait_until(sem_t *s, int64_t deadline)
+{
+	struct co *self = co_parker()->co;
+	unsigned interrupted = self ? self->interrupted
+				    : (unsigned)co_tls.interrupted;
+	struct co_lot_wait w;
+	enum co_why why = CO_NONE;
+	int saved = errno, r;
+
+	for (;;) {
+		co_lot_enter(&w, s, 0, false);
+		r = real.sem_trywait(s);
+		if (r != 0 && errno == EAGAIN && why == CO_TIMEOUT)
+			errno = ETIMEDOUT;
+		else if (r != 0 && errno == EAGAIN &&
+			 interrupted != (self ? self->interrupted
+					      : (unsigned)co_tls.interrupted))
+			errno = EINTR;
+		if (r == 0 || errno != EAGAIN) {
+			co_disarm(w.parker);
+			co_lot_leave(&w);
+			if (r == 0)
+				errno = saved;
+			return r;
+		}
+		why = co_lot_park(&w, deadline, "sem_wait", true);
+	}
+}
+
+COHOOK_EXPORT int
+sem_wait(sem_t *s)
+{
+	int r, saved = errno;
+
+	if (likely(!co_active))
+		return real.sem_wait(s);
+	r = real.sem_trywait(s);
+	if (r == 0 || errno != EAGAIN)
+		return r;
+	errno = saved;
+	if (co_sem_pshared(s)) {
+		co_region_begin("sem_wait", true);
+		r = real.sem_wait(s);
+		co_region_end();
+		return r;
+	}
+	return wait_until(s, CO_FOREVER);
+}
+
+COHOOK_EXPORT int
+sem_trywait(sem_t *s)
+{
+	return real.sem_trywait(s);
+}
+
+COHOOK_EXPORT int
+sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *ts)
+{
+	int r, saved = errno;
+
+	if (likely(!co_active) || !co_lock_clock(clock))
+		return real.sem_clockwait(s, clock, ts);
+	if (!co_ts_valid(ts))
+		return real.sem_clockwait(s, clock, ts);
+	r = real.sem_trywait(s);
+	if (r == 0 || errno != EAGAIN)
+		return r;
+	errno = saved;
+	if (co_sem_pshared(s)) {
+		co_region_begin("sem_clockwait", true);
+		r = real.sem_clockwait(s, clock, ts);
+		co_region_end();
+		return r;
+	}
+	return wait_until(s, co_deadline_abs(clock, ts));
+}
+
+COHOOK_EXPORT int
+sem_timedwait(sem_t *s, const struct timespec *ts)
+{
+	if (likely(!co_active))
+		return real.sem_timedwait(s, ts);
+	return sem_clockwait(s, CLOCK_REALTIME, ts);
+}
+
+COHOOK_EXPORT int
+sem_post(sem_t *s)
+{
+	int r = real.sem_post(s);
+
+	if (unlikely(co_active) && r == 0)
+		co_lot_wake(s, 1);
+	return r;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/* signal.c - the program's signal handlers, each run in the thread it is for.
+ *
+ * Where the program sets a handler, the kernel gets ours.  It puts off what
+ * comes while we hold a lock of our own, chooses the coroutine as the kernel
+ * would choose a thread (the main one first, then one that does not block it),
+ * and runs the handler there, on that one's stack.
+ */
+#include <string.h>
+#include <ucontext.h>
+
+#include "ctx/sys.h"
+#include "hook/wait.h"
+#include "sched/log.h"
+
+enum { SIGNALS = 65 };
+
+/* What the program thinks is set.  Written by sigaction(2)'s callers, who
+ * know best in which order. */
+static struct sigaction view[SIGNALS];
+
+static uint64_t
+bits(const sigset_t *set)
+{
+	uint64_t b;
+
+	memcpy(&b, set, sizeof(b));
+	return b;
+}
+
+static bool
+is_handler(const struct sigaction *sa)
+{
+	return sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN;
+}
+
+static void
+call(const struct sigaction *sa, int sig, siginfo_t *info, void *uc)
+{
+	if (sa->sa_flags & SA_SIGINFO)
+		sa->sa_sigaction(sig, info, uc);
+	else
+		sa->sa_handler(sig);
+}
+
+/* Run it in the calling thread, whose kernel mask is right already. */
+static void
+run_here(int sig, siginfo_t *info, void *uc)
+{
+	struct sigaction sa = view[sig];
+	struct co *self = co_tls.self;
+
+	if (!is_handler(&sa))
+		return;
+	if (sa.sa_flags & (int)SA_RESETHAND)
+		view[sig].sa_handler = SIG_DFL;
+	if (self == NULL) {
+		co_tls.handled++;
+		if (!(sa.sa_flags & SA_RESTART))
+			co_tls.interrupted++;
+		call(&sa, sig, info, uc);
+		return;
+	}
+	self->handled++;
+	if (!(sa.sa_flags & SA_RESTART))
+		self->interrupted++;
+	self->in_handler++;
+	call(&sa, sig, info, uc);
+	co_tls.self->in_handler--;
+}
+
+/* One that was queued: the coroutine runs it when it goes on. */
+static void
+run_queued(struct co *self, int sig, siginfo_t *info)
+{
+	struct sigaction sa = view[sig];
+	uint64_t mask = bits(&sa.sa_mask), old;
+	ucontext_t uc;
+
+	(void)self;
+	if (!(sa.sa_flags & SA_NODEFER))
+		mask |= CO_SIGBIT(sig);
+	memset(&uc, 0, sizeof(uc));
+	getcontext(&uc);
+	sys_sigmask(SIG_BLOCK, &mask, &old);
+	memcpy(&uc.uc_sigmask, &old, sizeof(old));
+	run_here(sig, info, &uc);
+	sys_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static bool
+blocks(const struct co *co, int sig)
+{
+	return co->sigmask & CO_SIGBIT(sig);
+}
+
+/* Whose is it?  NULL: nobody's now. */
+static struct co *
+choose(int sig, const siginfo_t *info, struct co *self)
+{
+	struct co *co = co_main_alive;
+
+	/* Sent to this thread: raise(3), or a write to a broken pipe. */
+	if (self != NULL && (info->si_code == SI_TKILL || sig == SIGPIPE))
+		return self;
+	if (co != NULL && !blocks(co, sig) &&
+	    (co == self || co->state != CO_S_RUNNING))
+		return co;
+	if (self != NULL)
+		return self;
+	if (co != NULL && !blocks(co, sig))
+		return co;
+	co_critical_begin();
+	co_lock(&co_all_lock);
+	for (co = co_all; co != NULL && blocks(co, sig); co = co->all_next)
+		;
+	co_unlock(&co_all_lock);
+	co_critical_end();
+	return co;
+}
+
+static void
+deliver(int sig, siginfo_t *info, void *uc)
+{
+	struct co *self = co_tls.self, *co;
+
+	if (self == NULL && co_tls.m == NULL) {
+		run_here(sig, info, uc); /* a thread that is not ours */
+		return;
+	}
+	co = choose(sig, info, self);
+	if (co == NULL)
+		return;
+	if (co != self)
+		co_sig_queue(co, sig, info);
+	else if (uc != NULL)
+		run_here(sig, info, uc);
+	else
+		run_queued(co, sig, info);
+}
+
+static void
+deliver_deferred(struct co_sig *s)
+{
+	struct co *self = co_tls.self;
+
+	if (self == NULL && co_tls.m == NULL)
+		run_queued(NULL, s->signo, &s->info);
+	else if (self != NULL && blocks(self, s->signo) &&
+		 choose(s->signo, &s->info, NULL) != NULL)
+		co_sig_queue(choose(s->signo, &s->info, NULL), s->signo,
+			     &s->info);
+	else
+		deliver(s->signo, &s->info, NULL);
+}
+
+static bool
+synchronous(int sig, const siginfo_t *info)
+{
+	return info->si_code > 0 && info->si_code != SI_KERNEL &&
+	       (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
+		sig == SIGILL || sig == SIGTRAP);
+}
+
+static void
+put_off(int sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct co_m *m = co_m();
+	struct co_sig *s;
+
+	if (m != NULL) {
+		if (m->ndeferred == CO_SIGS)
+			return;
+		s = &m->deferred[m->ndeferred];
+	} else {
+		s = &co_tls.deferred_one;
+		co_tls.deferred = s;
+	}
+	s->signo = sig;
+	s->info = *info;
+	memcpy(&s->mask, &uc->uc_sigmask, sizeof(s->mask));
+	if (m != NULL)
+		atomic_fetch_add(&m->ndeferred, 1);
+	/* Nothing more until it has been seen to. */
+	sigfillset(&uc->uc_sigmask);
+	sigdelset(&uc->uc_sigmask, SIGSEGV);
+	sigdelset(&uc->uc_sigmask, SIGBUS);
+	memset(&uc->uc_sigmask, 0xff, 8);
+}
+
+static void
+trampoline(int sig, siginfo_t *info, void *ctx)
+{
+	int saved = errno;
+	struct co_m *m;
+	ucontext_t *uc = ctx;
+
+	if (synchronous(sig, info)) {
+		run_here(sig, info, ctx);
+		errno = saved;
+		return;
+	}
+	if (co_tls.critical > 0) {
+		put_off(sig, info, uc);
+		return;
+	}
+	m = co_m();
+	deliver(sig, info, ctx);
+	/* The handler may have waited, and gone on on another kernel thread,
+	 * whose alternate stack the return must leave alone. */
+	if (co_m() != m && co_m() != NULL) {
+		sys2(SYS_sigaltstack, NULL, &uc->uc_stack);
+		memcpy(&co_m()->kmask, &uc->uc_sigmask, 8);
+	}
+	errno = saved;
+}
+
+/* --- our own: a stack that ran over --- */
+
+static void
+on_fault(int sig, siginfo_t *info, void *uc)
+{
+	struct co *self = co_tls.self;
+	char *at = info->si_addr;
+	struct sigaction dfl;
+
+	(void)uc;
+	if (self != NULL && self->own_stack && at < self->stack.base &&
+	    at >= self->stack.base - self->stack.room)
+		co_log(CO_ERROR,
+		       "stack overflow: coroutine %ld \"%s\" has used all %lu "
+		       "KiB of its stack, fault at %p; give it more with "
+		       "COHOOK_STACK or pthread_attr_setstacksize()",
+		       (long)self->id, self->name,
+		       (unsigned long)self->stack.size / 1024, (void *)at);
+	/* Then as ever: the instruction is run again and kills. */
+	memset(&dfl, 0, sizeof(dfl));
+	dfl.sa_handler = SIG_DFL;
+	real.sigaction(sig, &dfl, NULL);
+}
+
+static int
+install(int sig, const struct sigaction *act)
+{
+	struct sigaction k = *act;
+
+	if (is_handler(act)) {
+		k.sa_sigaction = trampoline;
+		k.sa_flags |= SA_SIGINFO;
+	} else if ((sig == SIGSEGV || sig == SIGBUS) &&
+		   act->sa_handler == SIG_DFL) {
+		k.sa_sigaction = on_fault;
+		k.sa_flags = SA_SIGINFO | SA_ONSTACK;
+	}
+	return real.sigaction(sig, &k, NULL);
+}
+
+COHOOK_EXPORT int
+sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction before;
+
+	if (likely(!co_active) || sig < 1 || sig >= SIGNALS ||
+	    co_tls.vforked)
+		return real.sigaction(sig, act, old);
+	if (sig == SIGSYS) {
+		before = view[sig];
+		if (act != NULL)
+			view[sig] = *act;
+		if (old != NULL)
+			*old = before;
+		return 0;
+	}
+	before = view[sig];
+	if (act != NULL) {
+		struct sigaction new = *act;
+
+		/* The view first: a signal may come at once. */
+		view[sig] = new;
+		if (install(sig, &new) != 0) {
+			view[sig] = before;
+			return -1;
+		}
+	} else if (real.sigaction(sig, NULL, old) != 0) {
+		return -1;
+	}
+	if (old != NULL)
+		*old = before;
+	return 0;
+}
+COHOOK_ALIAS(__sigaction, sigaction);
+
+COHOOK_EXPORT sighandler_t
+signal(int sig, sighandler_t handler)
+{
+	struct sigaction sa, old;
+
+	if (likely(!co_active))
+		return real.signal(sig, handler);
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = handler;
+	sa.sa_flags = SA_RESTART;
+	sigaddset(&sa.sa_mask, sig);
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	return sigaction(sig, &sa, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
+COHOOK_EXPORT int
+pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	int r = real.pthread_sigmask(how, set, old);
+
+	if (unlikely(co_active) && r == 0 && set != NULL &&
+	    co_tls.self != NULL && !co_tls.vforked)
+		co_sig_mask_changed(co_tls.self);
+	return r;
+}
+
+COHOOK_EXPORT int
+sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	int r = real.sigprocmask(how, set, old);
+
+	if (unlikely(co_active) && r == 0 && set != NULL &&
+	    co_tls.self != NULL && !co_tls.vforked)
+		co_sig_mask_changed(co_tls.self);
+	return r;
+}
+
+COHOOK_EXPORT int
+sigaltstack(const stack_t *ss, stack_t *old)
+{
+	struct co *self = co_tls.self;
+	stack_t mine;
+	int r;
+
+	if (likely(!co_active) || self == NULL || co_tls.vforked)
+		return real.sigaltstack(ss, old);
+	memset(&mine, 0, sizeof(mine));
+	mine.ss_flags = SS_DISABLE;
+	if (self->altstack_set) {
+		r = real.sigaltstack(ss, old);
+	} else {
+		/* The kernel has ours: the program has none. */
+		r = ss != NULL ? real.sigaltstack(ss, NULL) : 0;
+		if (r == 0 && old != NULL)
+			*old = mine;
+	}
+	if (r == 0 && ss != NULL) {
+		self->altstack_set = !(ss->ss_flags & SS_DISABLE);
+		self->altstack = *ss;
+		self->m->altstack_of = 1;
+	}
+	return r;
+}
+
+COHOOK_EXPORT int
+pthread_kill(pthread_t th, int sig)
+{
+	struct co *self = co_tls.self, *co;
+	siginfo_t info;
+
+	if (likely(!co_active))
+		return real.pthread_kill(th, sig);
+	co = co_of_thread(th);
+	if (co == NULL)
+		return real.pthread_kill(th, sig);
+	if (sig < 0 || sig >= SIGNALS || sig == 32 || sig == 33)
+		return EINVAL;
+	if (co->done || sig == 0)
+		return 0;
+	if (co == self)
+		return (int)-sys3(SYS_tgkill, sys0(SYS_getpid),
+				  sys0(SYS_gettid), sig);
+	/* What acts on the whole process, or waits blocked, is the kernel's. */
+	if (!is_handler(&view[sig]) || blocks(co, sig))
+		return (int)-sys2(SYS_kill, sys0(SYS_getpid), sig);
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_TKILL;
+	info.si_pid = (pid_t)sys0(SYS_getpid);
+	info.si_uid = (uid_t)sys0(SYS_getuid);
+	co_sig_queue(co, sig, &info);
+	return 0;
+}
+
+/* At the start of the runtime: what is set so far goes behind ours. */
+void
+co_signals_init(void)
+{
+	int sig;
+
+	co_sig_run = run_queued;
+	co_sig_deliver = deliver_deferred;
+	for (sig = 1; sig < SIGNALS; sig++) {
+		if (sig == SIGSYS || sig == 32 || sig == 33 ||
+		    real.sigaction(sig, NULL, &view[sig]) != 0)
+			continue;
+		if (is_handler(&view[sig]) || sig == SIGSEGV || sig == SIGBUS)
+			install(sig, &view[sig]);
+	}
+}

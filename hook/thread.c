@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.c - pthread_create gives a coroutine; joining, detaching, asking. */
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctx/sys.h"
+#include "hook/env.h"
+#include "hook/wait.h"
+#include "sched/log.h"
+#include "sched/lot.h"
+
+/* A pthread_t is the thread pointer (psABI: %fs:0 holds its own address, and
+ * glibc's pthread_self() is that), so our own thread-local says whose it is. */
+struct co *
+co_of_thread(pthread_t th)
+{
+	struct co_tls *tls;
+
+	tls = (struct co_tls *)((uintptr_t)th +
+				((uintptr_t)&co_tls - co_ctx_tp()));
+	return tls->self;
+}
+
+/* What of an attribute object we can honour; false: only a kernel thread can,
+ * real-time scheduling for one. */
+static bool
+read_attr(const pthread_attr_t *given, struct co_birth *b)
+{
+	pthread_attr_t def;
+	const pthread_attr_t *attr = given;
+	int state, inherit, policy;
+	void *addr;
+	size_t size;
+
+	if (attr == NULL) {
+		if (pthread_getattr_default_np(&def) != 0)
+			return false;
+		attr = &def;
+	}
+	pthread_attr_getstack(attr, &addr, &size);
+	pthread_attr_getguardsize(attr, &b->guard);
+	pthread_attr_getdetachstate(attr, &state);
+	pthread_attr_getinheritsched(attr, &inherit);
+	pthread_attr_getschedpolicy(attr, &policy);
+	/* Without an address the object gives 0 less the size. */
+	if ((uintptr_t)addr + size != 0 && addr != NULL)
+		b->own = addr;
+	b->stack = size;
+	if (size == 0) {
+		pthread_attr_init(&def);
+		pthread_attr_getstacksize(&def, &b->stack);
+	}
+	if (given == NULL && co_env.stack != 0)
+		b->stack = co_env.stack;
+	b->detached = state == PTHREAD_CREATE_DETACHED;
+	return inherit == PTHREAD_INHERIT_SCHED || policy == SCHED_OTHER;
+}
+
+COHOOK_EXPORT int
+pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
+	       void *arg)
+{
+	struct co_birth b = { .fn = fn, .arg = arg };
+	struct co *co;
+	int err, saved = errno;
+
+	if (co_tls.nopark > 0 || co_start_now() != 0)
+		return real.pthread_create(th, attr, fn, arg);
+	if (!read_attr(attr, &b))
+		return real.pthread_create(th, attr, fn, arg);
+	err = co_spawn(&b, &co);
+	if (err != 0)
+		return err;
+	*th = co->tcb.thread; /* before it can run, and look */
+	co_ready(co);
+	errno = saved;
+	return 0;
+}
+
+COHOOK_EXPORT int
+thrd_create(thrd_t *th, thrd_start_t fn, void *arg)
+{
+	int err;
+
+	err = pthread_create(th, NULL, (void *(*)(void *))(uintptr_t)fn, arg);
+	return err == 0 ? thrd_success : err == ENOMEM || err == EAGAIN
+						 ? thrd_nomem
+						 : thrd_error;
+}
+
+/* Wait for co's end; its result.  deadline 0: do not wait. */
+static int
+join(struct co *co, void **result, int64_t deadline)
+{
+	struct co_lot_wait w;
+	enum co_why why = CO_NONE;
+	void *r;
+
+	if (co == co_tls.self)
+		return EDEADLK;
+	co_critical_begin();
+	co_lock(&co->join_lock);
+	if (co->detached || co->joining) {
+		co_unlock(&co->join_lock);
+		co_critical_end();
+		return EINVAL;
+	}
+	co->joining = 1;
+	co_unlock(&co->join_lock);
+	co_critical_end();
+	while (!atomic_load(&co->done)) {
+		if (deadline == 0 || why == CO_TIMEOUT) {
+			co->joining = 0;
+			return deadline == 0 ? EBUSY : ETIMEDOUT;
+		}
+		co_lot_enter(&w, &co->done, 0, false);
+		if (atomic_load(&co->done)) {
+			co_disarm(w.parker);
+			co_lot_leave(&w);
+			break;
+		}
+		why = co_lot_park(&w, deadline, "pthread_join", false);
+	}
+	r = co_reap(co);
+	if (result != NULL)
+		*result = r;
+	return 0;
+}
+
+COHOOK_EXPORT int
+pthread_join(pthread_t th, void **result)
+{
+	struct co *co;
+	int r, saved = errno;
+
+	if (likely(!co_active))
+		return real.pthread_join(th, result);
+	co = co_of_thread(th);
+	if (co == NULL) {
+		co_region_begin("pthread_join", true);
+		r = real.pthread_join(th, result);
+		co_region_end();
+		return r;
+	}
+	r = join(co, result, CO_FOREVER);
+	errno = saved;
+	return r;
+}
+
+COHOOK_EXPORT int
+thrd_join(thrd_t th, int *result)
+{
+	void *r;
+
+	if (pthread_join(th, &r) != 0)
+		return thrd_error;
+	if (result != NULL)
+		*result = (int)(intptr_t)r;
+	return thrd_success;
+}
+
+COHOOK_EXPORT int
+pthread_tryjoin_np(pthread_t th, void **result)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+
+	if (co == NULL)
+		return real.pthread_tryjoin_np(th, result);
+	return join(co, result, 0);
+}
+
+COHOOK_EXPORT int
+pthread_clockjoin_np(pthread_t th, void **result, clockid_t clock,
+		     const struct timespec *ts)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	int r;
+
+	if (co == NULL) {
+		co_region_begin("pthread_clockjoin_np", true);
+		r = real.pthread_clockjoin_np(th, result, clock, ts);
+		co_region_end();
+		return r;
+	}
+	if (ts != NULL && !co_ts_valid(ts))
+		return EINVAL;
+	return join(co, result,
+		    ts == NULL ? CO_FOREVER : co_deadline_abs(clock, ts));
+}
+
+COHOOK_EXPORT int
+pthread_timedjoin_np(pthread_t th, void **result, const struct timespec *ts)
+{
+	return pthread_clockjoin_np(th, result, CLOCK_REALTIME, ts);
+}
+
+COHOOK_EXPORT int
+pthread_detach(pthread_t th)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	bool reap;
+
+	if (co == NULL)
+		return real.pthread_detach(th);
+	co_critical_begin();
+	co_lock(&co->join_lock);
+	if (co->detached) {
+		co_unlock(&co->join_lock);
+		co_critical_end();
+		return EINVAL;
+	}
+	co->detached = 1;
+	reap = co->done && !co->joining;
+	co_unlock(&co->join_lock);
+	co_critical_end();
+	if (reap)
+		co_reap(co);
+	return 0;
+}
+
+COHOOK_EXPORT int
+thrd_detach(thrd_t th)
+{
+	return pthread_detach(th) == 0 ? thrd_success : thrd_error;
+}
+
+COHOOK_EXPORT int
+pthread_cancel(pthread_t th)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	int r;
+
+	if (co == NULL)
+		return real.pthread_cancel(th);
+	co->spent = 1; /* glibc has it marked: it ends glibc's way */
+	r = real.pthread_cancel(th);
+	co_claim_and_wake(&co->parker, CO_SIGNAL);
+	return r == ESRCH ? 0 : r;
+}
+
+COHOOK_EXPORT int
+pthread_getattr_np(pthread_t th, pthread_attr_t *attr)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	int r;
+
+	if (co == NULL || co->is_main)
+		return real.pthread_getattr_np(th, attr);
+	r = pthread_attr_init(attr);
+	if (r != 0)
+		return r;
+	pthread_attr_setstack(attr, co->stack.base, co->stack.size);
+	pthread_attr_setguardsize(attr, co->own_guard);
+	pthread_attr_setdetachstate(attr, co->detached
+						  ? PTHREAD_CREATE_DETACHED
+						  : PTHREAD_CREATE_JOINABLE);
+	return 0;
+}
+
+/* Names are the coroutine's; 15 bytes, as the kernel has it. */
+COHOOK_EXPORT int
+pthread_setname_np(pthread_t th, const char *name)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+
+	if (co == NULL || co->is_main)
+		return real.pthread_setname_np(th, name);
+	if (strlen(name) > 15)
+		return ERANGE;
+	strcpy(co->name, name);
+	return 0;
+}
+
+COHOOK_EXPORT int
+pthread_getname_np(pthread_t th, char *name, size_t n)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	size_t len;
+
+	if (co == NULL || co->is_main)
+		return real.pthread_getname_np(th, name, n);
+	if (n < 16)
+		return ERANGE;
+	if (co->name[0] == '\0') /* the creator's, in the end the process's */
+		return real.pthread_getname_np(co_main_alive
+					   ? co_main_alive->tcb.thread
+					   : th, name, n);
+	len = strnlen(co->name, 15);
+	memcpy(name, co->name, len);
+	name[len] = '\0';
+	return 0;
+}
+
+COHOOK_EXPORT int
+pthread_getaffinity_np(pthread_t th, size_t n, cpu_set_t *set)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+
+	if (co == NULL)
+		return real.pthread_getaffinity_np(th, n, set);
+	return sched_getaffinity(0, n, set) == 0 ? 0 : errno;
+}
+
+COHOOK_EXPORT pid_t
+gettid(void)
+{
+	struct co *self = co_active && !co_tls.vforked ? co_tls.self : NULL;
+
+	return self == NULL ? real.gettid() : self->tid;
+}
