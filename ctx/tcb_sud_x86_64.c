@@ -100,12 +100,41 @@ catch_clone(struct co_tcb *t, greg_t *r)
 	catch_clone3(t, r, &args);
 }
 
+/* rt_sigprocmask(2) for who was interrupted: its mask is the one that our
+ * return sets, not the handler's. */
+static long
+set_mask(ucontext_t *uc, int how, const uint64_t *set, uint64_t *old)
+{
+	uint64_t mask;
+
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	if (old != NULL)
+		*old = mask;
+	if (set == NULL)
+		return 0;
+	switch (how) {
+	case SIG_BLOCK:
+		mask |= *set;
+		break;
+	case SIG_UNBLOCK:
+		mask &= ~*set;
+		break;
+	case SIG_SETMASK:
+		mask = *set;
+		break;
+	default:
+		return -EINVAL;
+	}
+	mask &= ~CO_SIGBIT(SIGSYS);
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	return 0;
+}
+
 int
 co_sud_sigsys(siginfo_t *info, void *uctx)
 {
 	ucontext_t *uc = uctx;
 	greg_t *r = uc->uc_mcontext.gregs;
-	uint64_t set;
 
 	if (info->si_code != SYS_USER_DISPATCH)
 		return 0;
@@ -126,13 +155,9 @@ co_sud_sigsys(siginfo_t *info, void *uctx)
 		catching = NULL;
 		break;
 	case SYS_rt_sigprocmask:
-		if (r[REG_RSI] == 0)
-			goto pass;
-		set = *(uint64_t *)(uintptr_t)r[REG_RSI] & ~CO_SIGBIT(SIGSYS);
-		r[REG_RAX] = sys4(SYS_rt_sigprocmask, r[REG_RDI], &set,
-				  r[REG_RDX], 8);
-		/* What we set is undone by our return, so set it there. */
-		sys_sigmask(SIG_BLOCK, NULL, (uint64_t *)&uc->uc_sigmask);
+		r[REG_RAX] = set_mask(uc, (int)r[REG_RDI],
+				      (const uint64_t *)(uintptr_t)r[REG_RSI],
+				      (uint64_t *)(uintptr_t)r[REG_RDX]);
 		break;
 	case SYS_exit:
 		if (exit_to == NULL)

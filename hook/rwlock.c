@@ -37,7 +37,7 @@ wait_until(pthread_rwlock_t *l, int who, int64_t deadline)
 	for (;;) {
 		co_lot_enter(&w, l, who, false);
 		r = EBUSY;
-		if (who == WRITER || !prefers_writers(l) || why == CO_WOKEN ||
+		if (who == WRITER || !prefers_writers(l) ||
 		    !co_lot_tag(l, WRITER))
 			r = try_(l, who);
 		if (r == EBUSY && why == CO_TIMEOUT)
@@ -45,6 +45,9 @@ wait_until(pthread_rwlock_t *l, int who, int64_t deadline)
 		if (r != EBUSY && r != EAGAIN) {
 			co_disarm(w.parker);
 			co_lot_leave(&w);
+			/* Readers may have waited because we did. */
+			if (who == WRITER && r != 0)
+				co_lot_wake(l, INT_MAX);
 			errno = saved;
 			return r;
 		}

@@ -471,6 +471,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	bool may_interrupt)
 {
 	struct co *self = p->co;
+	enum co_why woken;
 
 	if (self == NULL) {
 		park_thread(p, deadline, may_interrupt);
@@ -492,9 +493,11 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	co_exit();
 	self->may_interrupt = 0;
 	self->why = NULL;
-	if (atomic_load_explicit(&self->npending, memory_order_relaxed) > 0)
+	woken = co_disarm(p);
+	/* A handler may itself wait, with this same parker. */
+	if (unlikely_pending(self))
 		co_sig_run_pending(self);
-	return co_disarm(p);
+	return woken;
 }
 
 enum co_why
