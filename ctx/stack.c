@@ -167,10 +167,27 @@ co_stack_get(struct co_stack *s, size_t size, size_t guard)
 }
 
 void
-co_stack_trim(struct co_stack *s, size_t keep)
+co_stack_trim(struct co_stack *s, uintptr_t sp, size_t keep)
 {
-	if (s->size > keep)
-		madvise(s->base, s->size - keep, MADV_DONTNEED);
+	uintptr_t to = (sp - keep) & ~(uintptr_t)4095;
+
+	if (sp > (uintptr_t)s->base + keep && to > (uintptr_t)s->base)
+		madvise(s->base, to - (uintptr_t)s->base, MADV_DONTNEED);
+}
+
+int
+co_stack_deep(const struct co_stack *s, uintptr_t sp, size_t keep)
+{
+	uintptr_t at = (sp - keep) & ~(uintptr_t)4095;
+	const unsigned long *p = (const unsigned long *)(at - 4096);
+	int i;
+
+	if (sp <= (uintptr_t)s->base + keep || at <= (uintptr_t)s->base + 4096)
+		return 0;
+	for (i = 0; i < 4096 / 8; i += 16)
+		if (p[i] != 0)
+			return 1;
+	return 0;
 }
 
 void
@@ -180,7 +197,7 @@ co_stack_put(struct co_stack *s, int deep)
 	struct link *l;
 
 	if (deep)
-		co_stack_trim(s, 64 * 1024);
+		co_stack_trim(s, (uintptr_t)s->base + s->size, 64 * 1024);
 	co_lock(&lock);
 	c = class_of(s->size, s->room);
 	if (c == NULL) {

@@ -12,6 +12,7 @@
 #define COHOOK_STACK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct co_stack {
 	char *base;    /* lowest usable byte: the guard lies below */
@@ -34,8 +35,12 @@ int co_stack_get(struct co_stack *s, size_t size, size_t guard);
  * the kernel. */
 void co_stack_put(struct co_stack *s, int deep);
 
-/* Return what lies deeper than keep bytes below the top to the kernel. */
-void co_stack_trim(struct co_stack *s, size_t keep);
+/* Return what lies more than keep bytes below sp to the kernel; sp is in the
+ * stack, and nothing below it is needed any more. */
+void co_stack_trim(struct co_stack *s, uintptr_t sp, size_t keep);
+
+/* Was it used down to keep bytes below sp?  A guess, by what was left there. */
+int co_stack_deep(const struct co_stack *s, uintptr_t sp, size_t keep);
 
 /* In the child of a fork: stacks that others held are lost, locks are free. */
 void co_stack_forked(void);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* fdlife.c - descriptors made, duplicated, changed and closed: the books. */
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -110,6 +112,58 @@ close(int fd)
 	return r;
 }
 COHOOK_ALIAS(__close, close);
+
+static int
+raw_close_range(unsigned first, unsigned last, int flags)
+{
+	long r = sys3(SYS_close_range, first, last, flags);
+
+	if (r >= 0)
+		return (int)r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* Around our own, which the program does not know of. */
+static int
+close_around(unsigned first, unsigned last, int flags)
+{
+	unsigned at = first;
+	int ours, r = 0;
+
+	while (r == 0 && at <= last) {
+		ours = co_our_fd_from((int)(at > INT_MAX ? INT_MAX : at));
+		if (ours < 0 || (unsigned)ours > last)
+			return raw_close_range(at, last, flags);
+		if ((unsigned)ours > at)
+			r = raw_close_range(at, (unsigned)ours - 1, flags);
+		at = (unsigned)ours + 1;
+	}
+	return r;
+}
+
+COHOOK_EXPORT int
+close_range(unsigned first, unsigned last, int flags)
+{
+	int r;
+
+	if (likely(!booked()) || first > last ||
+	    flags & (int)(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE))
+		return real.close_range(first, last, flags);
+	co_fd_forget_range(first, last);
+	r = close_around(first, last, flags);
+	co_fd_closed_range(first, last);
+	return r;
+}
+
+COHOOK_EXPORT void
+closefrom(int from)
+{
+	if (likely(!booked()))
+		real.closefrom(from);
+	else
+		close_range(from < 0 ? 0 : (unsigned)from, ~0U, 0);
+}
 
 COHOOK_EXPORT int
 fclose(FILE *f)

@@ -73,6 +73,12 @@ read_env(void)
 						     : CO_GUARD_MADVISE);
 }
 
+bool
+co_may_start(void)
+{
+	return co_active || !(co_env.off || co_env.native || refused);
+}
+
 int
 co_start_now(void)
 {

@@ -12,7 +12,7 @@
 #include <sys/time.h>
 
 #include "ctx/sys.h"
-#include "hook/wait.h"
+#include "hook/iov.h"
 #include "sched/log.h"
 
 #ifndef RWF_NOWAIT
@@ -118,7 +118,9 @@ timeout_of(struct co_io *io)
 
 	if (io->slot->kind != CO_FD_SOCKET)
 		return 0;
-	if (t >= 0)
+	/* Another number of the same socket may have set it. */
+	if (t >= 0 && !(io->slot->flags & CO_FDF_DUPPED) &&
+	    io->slot->shared_at == co_fd_shares)
 		return t;
 	if (getsockopt(io->fd, SOL_SOCKET,
 		       io->dir == CO_IN ? SO_RCVTIMEO : SO_SNDTIMEO, &tv,
@@ -155,19 +157,59 @@ wait_in_region(struct co_io *io)
 	return 0;
 }
 
+/* A Unix socket whose peer shuts its reading side down wakes a writer that
+ * waits in the kernel, to EPIPE, but says nothing to epoll(7): so such a
+ * writer tries again now and then. */
+enum { AGAIN_FIRST = 20 * 1000 * 1000, AGAIN_MOST = 640 * 1000 * 1000 };
+
+static bool
+is_unix(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       domain == AF_UNIX;
+}
+
+static void
+begin_wait(struct co_io *io)
+{
+	int64_t t = timeout_of(io);
+
+	io->timed = t != 0;
+	io->deadline = t == 0 ? CO_FOREVER : co_deadline_after(t);
+	io->again = io->dir == CO_OUT && io->slot->kind == CO_FD_SOCKET &&
+				    !(io->slot->flags & CO_FDF_TCP) &&
+				    is_unix(io->fd)
+			    ? AGAIN_FIRST
+			    : 0;
+}
+
+/* How long to wait at most now. */
+static int64_t
+this_time(struct co_io *io)
+{
+	int64_t t;
+
+	if (likely(io->again == 0))
+		return io->deadline;
+	t = co_deadline_after(io->again);
+	if (io->again < AGAIN_MOST)
+		io->again *= 2;
+	return t < io->deadline ? t : io->deadline;
+}
+
 int
 co_io_wait(struct co_io *io)
 {
 	struct co_fd_wait w;
 	enum co_why why;
-	int64_t t;
+	int64_t until;
 	int err;
 
-	if (io->deadline < 0) {
-		t = timeout_of(io);
-		io->timed = t != 0;
-		io->deadline = t == 0 ? CO_FOREVER : co_deadline_after(t);
-	}
+	if (io->deadline < 0)
+		begin_wait(io);
 	for (;;) {
 		/* A handler that ran since the call began. */
 		if (io->self->interrupted != io->interrupted ||
@@ -185,18 +227,19 @@ co_io_wait(struct co_io *io)
 		}
 		if (err != 0)
 			return wait_in_region(io);
-		why = co_park(w.parker, io->deadline, io->why,
-			      (uintptr_t)io->fd, true);
+		until = this_time(io);
+		why = co_park(w.parker, until, io->why, (uintptr_t)io->fd,
+			      true);
 		co_fd_leave(&w);
 		if (why == CO_CLOSED || io->slot->gen != io->gen) {
 			errno = EBADF;
 			return -1;
 		}
-		if (why == CO_TIMEOUT) {
+		if (why == CO_TIMEOUT && until == io->deadline) {
 			errno = EAGAIN;
 			return -1;
 		}
-		if (why == CO_WOKEN)
+		if (why == CO_WOKEN || why == CO_TIMEOUT)
 			break;
 	}
 	io->seq = io->slot->seq[io->dir];
@@ -256,13 +299,13 @@ try_vec(struct co_io *io, const struct iovec *iov, int n)
 
 	if (s->nowait != 2) {
 		r = preadv2_(io->fd, iov, n, io->dir);
-		if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS &&
-			       errno != EINVAL && errno != ESPIPE)) {
-			if (r == -1 && errno == EAGAIN &&
-			    s->kind == CO_FD_FILE)
-				goto real_;
+		/* EINVAL may be the descriptor's own answer, or an old
+		 * kernel's to the flag: the plain call says which. */
+		if (r < 0 && (errno == EINVAL ||
+			      (errno == EAGAIN && s->kind == CO_FD_FILE)))
+			goto real_;
+		if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 			return r;
-		}
 		s->nowait = 2;
 	}
 	if (!ready_now(io->fd, io->dir)) {
@@ -318,16 +361,6 @@ note_empty(struct co_io *io, ssize_t r, size_t n)
 	io->slot->empty = r > 0 && (size_t)r < n;
 }
 
-static size_t
-total(const struct iovec *iov, int n)
-{
-	size_t sum = 0;
-
-	while (n-- > 0)
-		sum += iov++->iov_len;
-	return sum;
-}
-
 static ssize_t
 read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 {
@@ -344,26 +377,10 @@ read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 	return r;
 }
 
-/* Advance past what has gone. */
-static struct iovec *
-advance(struct iovec *iov, int *n, size_t gone)
-{
-	while (*n > 0 && gone >= iov->iov_len) {
-		gone -= iov->iov_len;
-		iov++;
-		(*n)--;
-	}
-	if (*n > 0) {
-		iov->iov_base = (char *)iov->iov_base + gone;
-		iov->iov_len -= gone;
-	}
-	return iov;
-}
-
 /* All of it, as the kernel does for a blocking stream; what got through counts
- * before an error or a signal. iov is changed. */
+ * before an error or a signal. */
 static ssize_t
-write_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
+write_vec(struct co_io *io, struct co_iov *t)
 {
 	bool sock = co_fd_kind_of(io->fd, io->slot) == CO_FD_SOCKET;
 	size_t done = 0;
@@ -371,16 +388,16 @@ write_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 
 	for (;;) {
 		do
-			r = sock ? try_socket(io, iov, n)
-				 : try_vec(io, iov, n);
+			r = sock ? try_socket(io, t->v, (int)t->n)
+				 : try_vec(io, t->v, (int)t->n);
 		while (co_io_again(io, r));
 		if (r < 0)
 			break;
 		done += (size_t)r;
-		if (done >= want || r == 0 ||
+		if (done >= t->total || r == 0 ||
 		    co_fd_nonblock(io->fd, io->slot))
 			break;
-		iov = advance(iov, &n, (size_t)r);
+		co_iov_advance(t, (size_t)r);
 	}
 	if (done > 0) {
 		errno = io->saved_errno;
@@ -389,17 +406,31 @@ write_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 	return r;
 }
 
-COHOOK_EXPORT ssize_t
-read(int fd, void *buf, size_t n)
+/* read(2) for those who have begun: also recv(2)'s without flags. */
+ssize_t
+co_read(struct co_io *io, void *buf, size_t n)
 {
 	struct iovec v = { buf, n };
+
+	return read_vec(io, &v, 1, n);
+}
+
+static ssize_t
+read_(int fd, void *buf, size_t n)
+{
 	struct co_io io;
 
 	co_io_begin(&io, fd, CO_IN, "read");
 	/* A size of 0 asks of errors alone, and a socket for nothing. */
 	if (likely(io.slot == NULL) || n == 0 || n > SSIZE_MAX)
 		return real.read(fd, buf, n);
-	return read_vec(&io, &v, 1, n);
+	return co_read(&io, buf, n);
+}
+
+COHOOK_EXPORT ssize_t
+read(int fd, void *buf, size_t n)
+{
+	return read_(fd, buf, n);
 }
 COHOOK_ALIAS(__read, read);
 
@@ -408,52 +439,54 @@ __read_chk(int fd, void *buf, size_t n, size_t size)
 {
 	if (n > size)
 		return real.__read_chk(fd, buf, n, size);
-	return read(fd, buf, n);
+	return read_(fd, buf, n);
 }
 
 COHOOK_EXPORT ssize_t
 write(int fd, const void *buf, size_t n)
 {
-	struct iovec v = { (void *)(uintptr_t)buf, n };
+	struct co_iov t = { .few = { { (void *)(uintptr_t)buf, n } } };
 	struct co_io io;
 
 	co_io_begin(&io, fd, CO_OUT, "write");
 	if (likely(io.slot == NULL) || n == 0 || n > SSIZE_MAX)
 		return real.write(fd, buf, n);
-	return write_vec(&io, &v, 1, n);
+	t.v = t.few;
+	t.n = 1;
+	t.total = n;
+	return write_vec(&io, &t);
 }
 COHOOK_ALIAS(__write, write);
-
-enum { IOV = 64 };
 
 COHOOK_EXPORT ssize_t
 readv(int fd, const struct iovec *iov, int n)
 {
+	struct co_iov t;
 	struct co_io io;
+	ssize_t r;
 
 	co_io_begin(&io, fd, CO_IN, "readv");
-	if (likely(io.slot == NULL) || n <= 0 || n > IOV_MAX)
+	if (likely(io.slot == NULL) || n <= 0 ||
+	    co_iov_take(&t, iov, (size_t)n) != 0)
 		return real.readv(fd, iov, n);
-	return read_vec(&io, (struct iovec *)(uintptr_t)iov, n, total(iov, n));
+	r = t.total == 0 ? real.readv(fd, iov, n)
+			 : read_vec(&io, t.v, n, t.total);
+	co_iov_free(&t);
+	return r;
 }
 
 COHOOK_EXPORT ssize_t
 writev(int fd, const struct iovec *iov, int n)
 {
-	struct iovec few[IOV], *v = few;
+	struct co_iov t;
 	struct co_io io;
 	ssize_t r;
-	int i;
 
 	co_io_begin(&io, fd, CO_OUT, "writev");
-	if (likely(io.slot == NULL) || n <= 0 || n > IOV_MAX)
+	if (likely(io.slot == NULL) || n <= 0 ||
+	    co_iov_take(&t, iov, (size_t)n) != 0)
 		return real.writev(fd, iov, n);
-	if (n > IOV && (v = malloc((size_t)n * sizeof(*v))) == NULL)
-		return -1;
-	for (i = 0; i < n; i++)
-		v[i] = iov[i];
-	r = write_vec(&io, v, n, total(v, n));
-	if (v != few)
-		free(v);
+	r = t.total == 0 ? real.writev(fd, iov, n) : write_vec(&io, &t);
+	co_iov_free(&t);
 	return r;
 }

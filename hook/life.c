@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctx/sys.h"
+#include "hook/robust.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
@@ -111,9 +112,9 @@ begin(struct co *co)
 static void
 end(struct co *co)
 {
-	(void)co;
 	tls_destructors();
 	co_keys_destroy();
+	co_robust_end(co);
 }
 
 /* The key of ours that glibc destroys: in its last round, after all others
@@ -123,10 +124,14 @@ last(void *round)
 {
 	intptr_t n = (intptr_t)round;
 
-	if (n < PTHREAD_DESTRUCTOR_ITERATIONS)
+	if (co_tls.self == NULL)
+		return; /* after a fork, say: a thread not ours */
+	if (n < PTHREAD_DESTRUCTOR_ITERATIONS) {
 		pthread_setspecific(co_last_key, (void *)(n + 1));
-	else
+	} else {
+		co_robust_end(co_tls.self);
 		co_leave();
+	}
 }
 
 /* Every coroutine, however it ends, has a value for that key. */

@@ -11,7 +11,22 @@
 /* glibc's __kind, part of its ABI (static initialisers hold it): the type in
  * the low bits, then ROBUST 16, PRIO_INHERIT 32, PRIO_PROTECT 64, PSHARED 128
  * (nptl/pthreadP.h). */
-enum { TYPE = 3, ERRORCHECK = 2, SPECIAL = 16 | 32 | 64 | 128 };
+enum { TYPE = 3, ERRORCHECK = 2, INHERIT = 32, SHARED = 128 };
+enum { SPECIAL = 16 | INHERIT | 64 | SHARED };
+
+/* Priority inheritance has the kernel look for the owner among its threads,
+ * where a coroutine is not; and coroutines have no priorities to inherit. */
+COHOOK_EXPORT int
+pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
+{
+	int r = real.pthread_mutex_init(m, attr);
+
+	if (r == 0 && attr != NULL && co_may_start() &&
+	    (m->__data.__kind & (INHERIT | SHARED)) == INHERIT)
+		m->__data.__kind &= ~INHERIT;
+	return r;
+}
+COHOOK_ALIAS(__pthread_mutex_init, pthread_mutex_init);
 
 static bool
 special(const pthread_mutex_t *m)

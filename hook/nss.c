@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nss.c - names: libc's own resolver, exact to the last nsswitch.conf, in a
- * blocking region; and others that block where we cannot reach in. */
-#include "hook/wait.h"
-
-#define LET_BLOCK(ret, name, params, args)                                    \
-	COHOOK_EXPORT ret name params                                         \
-	{                                                                     \
-		ret r;                                                        \
-                                                                              \
-		if (likely(co_here() == NULL))                                \
-			return real.name args;                                \
-		co_region_begin(#name, true);                                 \
-		r = real.name args;                                           \
-		co_region_end();                                              \
-		return r;                                                     \
-	}
+ * blocking region. */
+#include "hook/region.h"
 
 LET_BLOCK(int, getaddrinfo,
 	  (const char *node, const char *service, const struct addrinfo *hints,
@@ -41,14 +28,3 @@ LET_BLOCK(int, gethostbyaddr_r,
 	  (const void *addr, socklen_t len, int af, struct hostent *ret,
 	   char *buf, size_t n, struct hostent **res, int *err),
 	  (addr, len, af, ret, buf, n, res, err))
-LET_BLOCK(pid_t, waitpid, (pid_t pid, int *status, int options),
-	  (pid, status, options))
-LET_BLOCK(pid_t, wait, (int *status), (status))
-LET_BLOCK(pid_t, wait4,
-	  (pid_t pid, int *status, int options, struct rusage *ru),
-	  (pid, status, options, ru))
-LET_BLOCK(int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options),
-	  (type, id, info, options))
-int system(const char *command);
-LET_BLOCK(int, system, (const char *command), (command))
-LET_BLOCK(int, pclose, (FILE *f), (f))

@@ -181,26 +181,28 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
       const sigset_t *mask)
 {
 	struct co *self = co_here();
+	struct timespec ts = { 1, 0 };
 	unsigned handled;
-	sigset_t old;
+	sigset_t old, new;
 	int64_t deadline;
 	int r, err;
 
 	if (likely(self == NULL) ||
-	    (timeout != NULL &&
-	     (!co_ts_valid(timeout) || timeout->tv_sec < 0 ||
-	      (timeout->tv_sec == 0 && timeout->tv_nsec == 0))))
+	    (timeout != NULL && !co_get(&ts, timeout, sizeof(ts))) ||
+	    (mask != NULL && !co_get(&new, mask, sizeof(uint64_t))) ||
+	    !co_ts_valid(&ts) || ts.tv_sec < 0 ||
+	    (ts.tv_sec == 0 && ts.tv_nsec == 0))
 		return real.ppoll(fds, n, timeout, mask);
 	handled = self->handled;
-	deadline = deadline_of(timeout);
+	deadline = deadline_of(timeout != NULL ? &ts : NULL);
 	if (mask != NULL)
-		pthread_sigmask(SIG_SETMASK, mask, &old);
+		co_sigmask(SIG_SETMASK, &new, &old);
 	r = real.poll(fds, n, 0);
 	if (r == 0)
 		r = wait_poll(self, fds, n, deadline, "ppoll", handled);
 	if (mask != NULL) {
 		err = errno;
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		co_sigmask(SIG_SETMASK, &old, NULL);
 		errno = err;
 	}
 	return r;
@@ -229,8 +231,11 @@ ask(struct sets *s, int n, bool keep)
 	int i, r;
 
 	for (i = 0; i < 3; i++)
-		if (s->set[i] != NULL)
-			memcpy(s->copy[i], s->set[i], s->bytes);
+		if (s->set[i] != NULL &&
+		    !co_get(s->copy[i], s->set[i], s->bytes)) {
+			errno = EFAULT;
+			return -1;
+		}
 	r = real.select(n, s->set[0] ? (fd_set *)s->copy[0] : NULL,
 			s->set[1] ? (fd_set *)s->copy[1] : NULL,
 			s->set[2] ? (fd_set *)s->copy[2] : NULL, &zero);
@@ -257,6 +262,10 @@ wait_select(struct co *self, struct sets *s, int n, int64_t deadline)
 	enum co_why w;
 	int fd, fds = 0, r, err;
 
+	/* Also sees that the sets can be read. */
+	r = ask(s, n, false);
+	if (r != 0)
+		return r;
 	for (fd = 0; fd < n; fd++)
 		fds += has(s, 0, fd) || has(s, 1, fd) || has(s, 2, fd);
 	if (many_init(&m, (size_t)fds) != 0)
@@ -315,14 +324,15 @@ select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 {
 	struct co *self = co_here();
 	struct sets s = { .set = { r, w, e } };
+	struct timeval tv = { 1, 0 };
 	int64_t deadline = CO_FOREVER, ns, left;
 	int saved = errno, i, ret;
 	char *big = NULL;
 
 	if (likely(self == NULL) || n < 0 ||
-	    (timeout != NULL &&
-	     (timeout->tv_sec < 0 || timeout->tv_usec < 0 ||
-	      (timeout->tv_sec == 0 && timeout->tv_usec == 0))))
+	    (timeout != NULL && !co_get(&tv, timeout, sizeof(tv))) ||
+	    tv.tv_sec < 0 || tv.tv_usec < 0 ||
+	    (tv.tv_sec == 0 && tv.tv_usec == 0))
 		return real.select(n, r, w, e, timeout);
 	s.bytes = ((size_t)n + 63) / 64 * 8;
 	for (i = 0; i < 3; i++)
@@ -334,12 +344,11 @@ select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 		for (i = 0; i < 3; i++)
 			s.copy[i] = (unsigned long *)(big + i * s.bytes);
 	}
-	if (timeout != NULL &&
-	    timeout->tv_sec < INT64_MAX / 1000000000 - 1) {
-		ns = timeout->tv_sec * INT64_C(1000000000);
-		ns = timeout->tv_usec > (INT64_MAX - ns) / 1000
+	if (timeout != NULL && tv.tv_sec < INT64_MAX / 1000000000 - 1) {
+		ns = tv.tv_sec * INT64_C(1000000000);
+		ns = tv.tv_usec > (INT64_MAX - ns) / 1000
 			     ? INT64_MAX
-			     : ns + timeout->tv_usec * 1000;
+			     : ns + tv.tv_usec * 1000;
 		deadline = co_deadline_after(ns);
 	}
 	ret = wait_select(self, &s, n, deadline);

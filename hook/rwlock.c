@@ -116,6 +116,9 @@ COHOOK_ALIAS(__pthread_rwlock_wrlock, pthread_rwlock_wrlock);
 COHOOK_EXPORT int
 pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
 {
+	if (unlikely(co_active) && prefers_writers(l) &&
+	    co_lot_tag(l, WRITER))
+		return EBUSY;
 	return real.pthread_rwlock_tryrdlock(l);
 }
 COHOOK_ALIAS(__pthread_rwlock_tryrdlock, pthread_rwlock_tryrdlock);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "ctx/copy.h"
 #include "ctx/sys.h"
 #include "hook/wait.h"
 #include "sched/log.h"
@@ -26,6 +27,12 @@ bits(const sigset_t *set)
 
 	memcpy(&b, set, sizeof(b));
 	return b;
+}
+
+static const uint64_t *
+uc_mask(void *uc)
+{
+	return (const uint64_t *)&((ucontext_t *)uc)->uc_sigmask;
 }
 
 static bool
@@ -50,8 +57,14 @@ run_here(int sig, siginfo_t *info, void *uc)
 	struct sigaction sa = view[sig];
 	struct co *self = co_tls.self;
 
-	if (!is_handler(&sa))
+	if (!is_handler(&sa)) {
+		/* It waited while it was blocked: the kernel knows what its
+		 * default is. */
+		if (sa.sa_handler == SIG_DFL && uc == NULL)
+			sys3(SYS_tgkill, sys0(SYS_getpid), sys0(SYS_gettid),
+			     sig);
 		return;
+	}
 	if (sa.sa_flags & (int)SA_RESETHAND)
 		view[sig].sa_handler = SIG_DFL;
 	if (self == NULL) {
@@ -78,6 +91,10 @@ run_queued(struct co *self, int sig, siginfo_t *info)
 	ucontext_t uc;
 
 	(void)self;
+	if (!is_handler(&sa)) {
+		run_here(sig, info, NULL);
+		return;
+	}
 	if (!(sa.sa_flags & SA_NODEFER))
 		mask |= CO_SIGBIT(sig);
 	memset(&uc, 0, sizeof(uc));
@@ -119,6 +136,19 @@ choose(int sig, const siginfo_t *info, struct co *self)
 	return co;
 }
 
+/* Everybody blocks it: it stays pending for the process, whose kernel threads
+ * all block it from now on. */
+static void
+put_back(int sig, siginfo_t *info)
+{
+	long pid = sys0(SYS_getpid);
+
+	if (co_tls.m != NULL)
+		co_sig_idle(co_tls.m);
+	if (sys3(SYS_rt_sigqueueinfo, pid, sig, info) != 0)
+		sys2(SYS_kill, pid, sig);
+}
+
 static void
 deliver(int sig, siginfo_t *info, void *uc)
 {
@@ -128,10 +158,18 @@ deliver(int sig, siginfo_t *info, void *uc)
 		run_here(sig, info, uc); /* a thread that is not ours */
 		return;
 	}
+	if (co_sig_is_nudge(info)) {
+		if (self == NULL)
+			return;
+		if (uc != NULL)
+			sys_sigmask(SIG_SETMASK, uc_mask(uc), NULL);
+		co_sig_run_pending(self);
+		return;
+	}
 	co = choose(sig, info, self);
 	if (co == NULL)
-		return;
-	if (co != self)
+		put_back(sig, info);
+	else if (co != self)
 		co_sig_queue(co, sig, info);
 	else if (uc != NULL)
 		run_here(sig, info, uc);
@@ -196,6 +234,8 @@ trampoline(int sig, siginfo_t *info, void *ctx)
 	ucontext_t *uc = ctx;
 
 	if (synchronous(sig, info)) {
+		if (co_copy_caught(ctx))
+			return;
 		run_here(sig, info, ctx);
 		errno = saved;
 		return;
@@ -224,7 +264,8 @@ on_fault(int sig, siginfo_t *info, void *uc)
 	char *at = info->si_addr;
 	struct sigaction dfl;
 
-	(void)uc;
+	if (co_copy_caught(uc))
+		return;
 	if (self != NULL && self->own_stack && at < self->stack.base &&
 	    at >= self->stack.base - self->stack.room)
 		co_log(CO_ERROR,
@@ -308,8 +349,14 @@ signal(int sig, sighandler_t handler)
 	return sigaction(sig, &sa, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
-COHOOK_EXPORT int
-pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+bool
+co_is_handled(int sig)
+{
+	return is_handler(&view[sig]);
+}
+
+int
+co_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	int r = real.pthread_sigmask(how, set, old);
 
@@ -320,14 +367,20 @@ pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 }
 
 COHOOK_EXPORT int
+pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return co_sigmask(how, set, old);
+}
+
+COHOOK_EXPORT int
 sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
-	int r = real.sigprocmask(how, set, old);
+	int err = co_sigmask(how, set, old);
 
-	if (unlikely(co_active) && r == 0 && set != NULL &&
-	    co_tls.self != NULL && !co_tls.vforked)
-		co_sig_mask_changed(co_tls.self);
-	return r;
+	if (err == 0)
+		return 0;
+	errno = err;
+	return -1;
 }
 
 COHOOK_EXPORT int
@@ -355,36 +408,6 @@ sigaltstack(const stack_t *ss, stack_t *old)
 		self->m->altstack_of = 1;
 	}
 	return r;
-}
-
-COHOOK_EXPORT int
-pthread_kill(pthread_t th, int sig)
-{
-	struct co *self = co_tls.self, *co;
-	siginfo_t info;
-
-	if (likely(!co_active))
-		return real.pthread_kill(th, sig);
-	co = co_of_thread(th);
-	if (co == NULL)
-		return real.pthread_kill(th, sig);
-	if (sig < 0 || sig >= SIGNALS || sig == 32 || sig == 33)
-		return EINVAL;
-	if (co->done || sig == 0)
-		return 0;
-	if (co == self)
-		return (int)-sys3(SYS_tgkill, sys0(SYS_getpid),
-				  sys0(SYS_gettid), sig);
-	/* What acts on the whole process, or waits blocked, is the kernel's. */
-	if (!is_handler(&view[sig]) || blocks(co, sig))
-		return (int)-sys2(SYS_kill, sys0(SYS_getpid), sig);
-	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
-	info.si_code = SI_TKILL;
-	info.si_pid = (pid_t)sys0(SYS_getpid);
-	info.si_uid = (uid_t)sys0(SYS_getuid);
-	co_sig_queue(co, sig, &info);
-	return 0;
 }
 
 /* At the start of the runtime: what is set so far goes behind ours. */

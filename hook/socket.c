@@ -9,7 +9,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-#include "hook/wait.h"
+#include "hook/iov.h"
 
 /* What of the flags is the call's own business: MSG_DONTWAIT we add. */
 static bool
@@ -37,9 +37,9 @@ begin(struct co_io *io, int fd, int dir, int flags, const char *why)
 		io->dontwait = true;
 }
 
-COHOOK_EXPORT ssize_t
-recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
-	 socklen_t *len)
+static ssize_t
+recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
+      socklen_t *len)
 {
 	struct co_io io;
 	size_t done = 0;
@@ -50,12 +50,14 @@ recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 	begin(&io, fd, CO_IN, flags, "recv");
 	if (likely(io.slot == NULL))
 		return real.recvfrom(fd, buf, n, flags, addr, len);
-	if (len != NULL && addr != NULL)
-		room = *len;
+	if (flags == 0 && addr == NULL && n > 0 && n <= SSIZE_MAX)
+		return co_read(&io, buf, n);
+	if (addr == NULL || !co_get(&room, len, sizeof(room)))
+		len = addr == NULL ? NULL : len;
 	all = flags & MSG_WAITALL && !(flags & MSG_PEEK) && stream(fd);
 	for (;;) {
 		do {
-			if (len != NULL && addr != NULL)
+			if (room != 0)
 				*len = room;
 			r = real.recvfrom(fd, (char *)buf + done, n - done,
 					  flags | MSG_DONTWAIT, addr, len);
@@ -75,115 +77,92 @@ recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 }
 
 COHOOK_EXPORT ssize_t
+recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
+	 socklen_t *len)
+{
+	if (likely(co_here() == NULL))
+		return real.recvfrom(fd, buf, n, flags, addr, len);
+	return recv_(fd, buf, n, flags, addr, len);
+}
+
+COHOOK_EXPORT ssize_t
 recv(int fd, void *buf, size_t n, int flags)
 {
 	if (likely(co_here() == NULL))
 		return real.recv(fd, buf, n, flags);
-	if (flags == 0 && n > 0 && n <= SSIZE_MAX) {
-		struct co_io io;
-
-		begin(&io, fd, CO_IN, 0, "recv");
-		if (io.slot != NULL)
-			return read(fd, buf, n);
-	}
-	return recvfrom(fd, buf, n, flags, NULL, NULL);
+	return recv_(fd, buf, n, flags, NULL, NULL);
 }
 
 COHOOK_EXPORT ssize_t
 __recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
 {
-	if (n > size)
+	if (n > size || likely(co_here() == NULL))
 		return real.__recv_chk(fd, buf, n, size, flags);
-	return recv(fd, buf, n, flags);
+	return recv_(fd, buf, n, flags, NULL, NULL);
 }
 
 COHOOK_EXPORT ssize_t
 __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
 	       struct sockaddr *addr, socklen_t *len)
 {
-	if (n > size)
+	if (n > size || likely(co_here() == NULL))
 		return real.__recvfrom_chk(fd, buf, n, size, flags, addr, len);
-	return recvfrom(fd, buf, n, flags, addr, len);
+	return recv_(fd, buf, n, flags, addr, len);
 }
 
-static int
-take_in(struct iovec *v, const struct msghdr *msg)
+/* The rest of a message that went or came in part: no addresses, no control
+ * data, which go with the first byte. */
+static ssize_t
+rest(struct co_io *io, struct co_iov *t, size_t done, int flags)
 {
-	size_t i;
+	struct msghdr m = { 0 };
+	ssize_t r;
 
-	if (msg->msg_iovlen == 0 || msg->msg_iovlen > 64)
-		return -1;
-	for (i = 0; i < msg->msg_iovlen; i++)
-		v[i] = msg->msg_iov[i];
-	return 0;
-}
-
-static size_t
-size_of(const struct iovec *v, size_t n)
-{
-	size_t sum = 0;
-
-	while (n-- > 0)
-		sum += v++->iov_len;
-	return sum;
-}
-
-static void
-advance(struct msghdr *m, size_t gone)
-{
-	while (m->msg_iovlen > 0 && gone >= m->msg_iov->iov_len) {
-		gone -= m->msg_iov->iov_len;
-		m->msg_iov++;
-		m->msg_iovlen--;
+	co_iov_advance(t, done);
+	while (done < t->total && !co_fd_nonblock(io->fd, io->slot)) {
+		m.msg_iov = t->v;
+		m.msg_iovlen = t->n;
+		io->seq = io->slot->seq[io->dir];
+		do
+			r = io->dir == CO_IN
+				    ? real.recvmsg(io->fd, &m,
+						   flags | MSG_DONTWAIT)
+				    : real.sendmsg(io->fd, &m,
+						   flags | MSG_DONTWAIT);
+		while (co_io_again(io, r));
+		if (r < 0 || (r == 0 && io->dir == CO_IN))
+			break;
+		done += (size_t)r;
+		co_iov_advance(t, (size_t)r);
 	}
-	if (m->msg_iovlen > 0) {
-		m->msg_iov->iov_base = (char *)m->msg_iov->iov_base + gone;
-		m->msg_iov->iov_len -= gone;
-	}
+	errno = io->saved_errno;
+	return (ssize_t)done;
 }
 
 COHOOK_EXPORT ssize_t
 recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	struct iovec v[64];
-	struct msghdr m;
+	struct co_iov t;
 	struct co_io io;
-	size_t want, done;
 	ssize_t r;
 
 	begin(&io, fd, CO_IN, flags, "recvmsg");
-	if (likely(io.slot == NULL) || msg == NULL)
+	if (likely(io.slot == NULL))
 		return real.recvmsg(fd, msg, flags);
 	do
 		r = real.recvmsg(fd, msg, flags | MSG_DONTWAIT);
 	while (co_io_again(&io, r));
 	if (r <= 0 || !(flags & MSG_WAITALL) || flags & MSG_PEEK ||
-	    take_in(v, msg) != 0 || !stream(fd))
+	    !stream(fd) || co_iov_take(&t, msg->msg_iov, msg->msg_iovlen) != 0)
 		return r;
-	want = size_of(v, msg->msg_iovlen);
-	done = (size_t)r;
-	m = *msg;
-	m.msg_iov = v;
-	m.msg_control = NULL;
-	m.msg_controllen = 0;
-	advance(&m, done);
-	while (done < want && !co_fd_nonblock(fd, io.slot)) {
-		io.seq = io.slot->seq[CO_IN];
-		do
-			r = real.recvmsg(fd, &m, flags | MSG_DONTWAIT);
-		while (co_io_again(&io, r));
-		if (r <= 0)
-			break;
-		done += (size_t)r;
-		advance(&m, (size_t)r);
-	}
-	errno = io.saved_errno;
-	return (ssize_t)done;
+	r = rest(&io, &t, (size_t)r, flags);
+	co_iov_free(&t);
+	return r;
 }
 
-COHOOK_EXPORT ssize_t
-sendto(int fd, const void *buf, size_t n, int flags,
-       const struct sockaddr *addr, socklen_t len)
+static ssize_t
+send_(int fd, const void *buf, size_t n, int flags,
+      const struct sockaddr *addr, socklen_t len)
 {
 	struct co_io io;
 	size_t done = 0;
@@ -213,65 +192,61 @@ sendto(int fd, const void *buf, size_t n, int flags,
 }
 
 COHOOK_EXPORT ssize_t
+sendto(int fd, const void *buf, size_t n, int flags,
+       const struct sockaddr *addr, socklen_t len)
+{
+	if (likely(co_here() == NULL))
+		return real.sendto(fd, buf, n, flags, addr, len);
+	return send_(fd, buf, n, flags, addr, len);
+}
+
+COHOOK_EXPORT ssize_t
 send(int fd, const void *buf, size_t n, int flags)
 {
 	if (likely(co_here() == NULL))
 		return real.send(fd, buf, n, flags);
-	return sendto(fd, buf, n, flags, NULL, 0);
+	return send_(fd, buf, n, flags, NULL, 0);
 }
 COHOOK_ALIAS(__send, send);
-
-/* Descriptors that go to another process: from now on it may set O_NONBLOCK
- * on what they refer to. */
-static void
-passes_descriptors(const struct msghdr *msg)
-{
-	if (msg->msg_controllen > 0)
-		atomic_fetch_add(&co_fd_shares, 1);
-}
 
 COHOOK_EXPORT ssize_t
 sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	struct iovec v[64];
-	struct msghdr m;
+	struct co_iov t;
 	struct co_io io;
-	size_t want, done = 0;
+	struct msghdr m;
 	ssize_t r;
 
 	begin(&io, fd, CO_OUT, flags, "sendmsg");
-	if (likely(io.slot == NULL) || msg == NULL)
+	if (likely(io.slot == NULL) || !co_get(&m, msg, sizeof(m)))
 		return real.sendmsg(fd, msg, flags);
-	passes_descriptors(msg);
+	/* Descriptors that go to another process: from now on it may set
+	 * O_NONBLOCK on what they refer to. */
+	if (m.msg_controllen > 0)
+		atomic_fetch_add(&co_fd_shares, 1);
 	do
 		r = real.sendmsg(fd, msg, flags | MSG_DONTWAIT);
 	while (co_io_again(&io, r));
-	if (r < 0 || take_in(v, msg) != 0)
+	if (r <= 0 || io.dontwait ||
+	    co_iov_take(&t, m.msg_iov, m.msg_iovlen) != 0)
 		return r;
-	want = size_of(v, msg->msg_iovlen);
-	done = (size_t)r;
-	if (done == 0 || done >= want || io.dontwait)
-		return r;
-	m = *msg;
-	m.msg_iov = v;
-	m.msg_control = NULL; /* went with the first byte */
-	m.msg_controllen = 0;
-	advance(&m, done);
-	while (done < want && !co_fd_nonblock(fd, io.slot)) {
-		io.seq = io.slot->seq[CO_OUT];
-		do
-			r = real.sendmsg(fd, &m, flags | MSG_DONTWAIT);
-		while (co_io_again(&io, r));
-		if (r < 0)
-			break;
-		done += (size_t)r;
-		advance(&m, (size_t)r);
-	}
-	errno = io.saved_errno;
-	return (ssize_t)done;
+	if ((size_t)r < t.total)
+		r = rest(&io, &t, (size_t)r, flags);
+	co_iov_free(&t);
+	return r;
 }
 
 /* --- connections --- */
+
+static bool
+listens(int fd)
+{
+	int yes = 0;
+	socklen_t len = sizeof(yes);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &len) == 0 &&
+	       yes;
+}
 
 /* accept has no MSG_DONTWAIT, and O_NONBLOCK on a listener is for all who
  * share it: ask first.  Where somebody else takes the connection in between,
@@ -286,7 +261,7 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 
 	begin(&io, fd, CO_IN, 0, "accept");
 	if (io.slot != NULL && !co_fd_nonblock(fd, io.slot)) {
-		while (real.poll(&p, 1, 0) == 0) {
+		while (real.poll(&p, 1, 0) == 0 && listens(fd)) {
 			if (co_io_wait(&io) != 0)
 				return -1;
 			p.revents = 0;
@@ -356,23 +331,24 @@ COHOOK_EXPORT int
 connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
+	sa_family_t family = AF_UNSPEC;
 	struct co_io io;
 	int r;
 
 	begin(&io, fd, CO_OUT, 0, "connect");
-	if (likely(io.slot == NULL) || co_fd_nonblock(fd, io.slot))
+	if (likely(io.slot == NULL) || co_fd_nonblock(fd, io.slot) ||
+	    !co_get(&family, addr, sizeof(family)))
 		return real.connect(fd, addr, len);
-	if (!is_private(io.slot) || addr == NULL ||
-	    (addr->sa_family != AF_INET && addr->sa_family != AF_INET6)) {
+	if (!is_private(io.slot) ||
+	    (family != AF_INET && family != AF_INET6)) {
 		/* A Unix socket's full backlog cannot be polled for. */
-		co_region_begin("connect", addr != NULL &&
-						   addr->sa_family != AF_UNIX);
+		co_region_begin("connect", family != AF_UNIX);
 		r = real.connect(fd, addr, len);
 		co_region_end();
 		return r;
 	}
 	r = connect_lent(fd, io.slot, addr, len);
-	if (r == 0 || errno != EINPROGRESS) {
+	if (r == 0 || (errno != EINPROGRESS && errno != EALREADY)) {
 		if (r == 0)
 			errno = io.saved_errno;
 		return r;

@@ -90,6 +90,27 @@ thrd_create(thrd_t *th, thrd_start_t fn, void *arg)
 						 : thrd_error;
 }
 
+/* glibc unwinds the stack and runs what was pushed or thrown past; the last
+ * key's destructor is ours (life.c). */
+COHOOK_EXPORT void
+pthread_exit(void *result)
+{
+	struct co *self = co_active ? co_tls.self : NULL;
+
+	if (self != NULL) {
+		self->result = result;
+		self->spent = 1;
+	}
+	real.pthread_exit(result);
+	__builtin_unreachable();
+}
+
+COHOOK_EXPORT void
+thrd_exit(int result)
+{
+	pthread_exit((void *)(intptr_t)result);
+}
+
 /* Wait for co's end; its result.  deadline 0: do not wait. */
 static int
 join(struct co *co, void **result, int64_t deadline)
@@ -99,7 +120,7 @@ join(struct co *co, void **result, int64_t deadline)
 	void *r;
 
 	if (co == co_tls.self)
-		return EDEADLK;
+		return deadline == 0 ? EBUSY : EDEADLK;
 	co_critical_begin();
 	co_lock(&co->join_lock);
 	if (co->detached || co->joining) {

@@ -27,13 +27,17 @@ remaining(int64_t deadline, struct timespec *rem)
 	rem->tv_nsec = left % 1000000000;
 }
 
+/* user_rem: the program's, or NULL. */
 static int
-sleep_for(struct co *self, const struct timespec *req, struct timespec *rem,
-	  const char *why)
+sleep_for(struct co *self, const struct timespec *user,
+	  struct timespec *user_rem, const char *why)
 {
+	struct timespec ts, rem, *req = &ts;
 	int saved = errno, err;
 	int64_t deadline;
 
+	if (!co_get(&ts, user, sizeof(ts)))
+		return EFAULT;
 	if (!co_ts_valid(req) || req->tv_sec < 0)
 		return EINVAL;
 	if (req->tv_sec == 0 && req->tv_nsec == 0) {
@@ -46,8 +50,11 @@ sleep_for(struct co *self, const struct timespec *req, struct timespec *rem,
 						       INT64_C(1000000000) +
 					       req->tv_nsec);
 	err = sleep_until(self, deadline, why);
-	if (err == EINTR && rem != NULL)
-		remaining(deadline, rem);
+	if (err == EINTR && user_rem != NULL) {
+		remaining(deadline, &rem);
+		if (!co_put(user_rem, &rem, sizeof(rem)))
+			err = EFAULT;
+	}
 	if (err == 0)
 		errno = saved;
 	return err;
@@ -57,14 +64,11 @@ COHOOK_EXPORT int
 nanosleep(const struct timespec *req, struct timespec *rem)
 {
 	struct co *self = co_here();
-	struct timespec r = { 0, 0 };
 	int err;
 
-	if (likely(self == NULL) || req == NULL)
+	if (likely(self == NULL))
 		return real.nanosleep(req, rem);
-	err = sleep_for(self, req, rem ? &r : NULL, "nanosleep");
-	if (err == EINTR && rem != NULL)
-		*rem = r;
+	err = sleep_for(self, req, rem, "nanosleep");
 	if (err != 0) {
 		errno = err;
 		return -1;
@@ -78,19 +82,20 @@ clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
 		struct timespec *rem)
 {
 	struct co *self = co_here();
-	struct timespec now;
+	struct timespec now, ts, *user = (struct timespec *)(uintptr_t)req;
 	int saved = errno, err;
 
-	if (likely(self == NULL) || req == NULL ||
+	if (likely(self == NULL) || !co_get(&ts, req, sizeof(ts)) ||
 	    (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) ||
-	    !co_ts_valid(req) || req->tv_sec < 0) {
+	    !co_ts_valid(&ts) || ts.tv_sec < 0) {
 		co_region_begin("clock_nanosleep", false);
 		err = real.clock_nanosleep(clock, flags, req, rem);
 		co_region_end();
 		return err;
 	}
 	if (!(flags & TIMER_ABSTIME))
-		return sleep_for(self, req, rem, "clock_nanosleep");
+		return sleep_for(self, user, rem, "clock_nanosleep");
+	req = &ts;
 	for (;;) {
 		err = sleep_until(self, co_deadline_abs(clock, req),
 				  "clock_nanosleep");

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "ctx/copy.h"
 #include "hook/real.h"
 #include "sched/co.h"
 #include "sched/fd.h"
@@ -29,6 +30,7 @@ struct co_io {
 	struct co_fd *slot;
 	uint32_t gen, seq;
 	int64_t deadline;      /* -1: not yet asked */
+	int64_t again;         /* ns until it tries again unasked; 0: never */
 	unsigned interrupted, handled;
 	int saved_errno;
 	bool timed;            /* SO_*TIMEO is set: then a handler interrupts
@@ -51,6 +53,9 @@ bool co_io_again(struct co_io *io, ssize_t r);
  * by those that know without a try. */
 int co_io_wait(struct co_io *io);
 
+/* read(2) after co_io_begin(). */
+ssize_t co_read(struct co_io *io, void *buf, size_t n);
+
 /* What kind of descriptor, asked of fstat(2) once. */
 enum co_fd_kind co_fd_kind_of(int fd, struct co_fd *slot);
 
@@ -64,6 +69,19 @@ static inline bool
 co_ts_valid(const struct timespec *ts)
 {
 	return ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
+}
+
+/* From the program's memory, or to it; false: EFAULT. */
+static inline bool
+co_get(void *dst, const void *user, size_t n)
+{
+	return co_copy(dst, user, n) == 0;
+}
+
+static inline bool
+co_put(void *user, const void *src, size_t n)
+{
+	return co_copy(user, src, n) == 0;
 }
 
 /* Anything that our own code sets aside for its errno's sake. */
@@ -83,8 +101,11 @@ extern pthread_key_t co_last_key;
 void co_signals_init(void);
 void co_fork_init(void);
 void co_life_init(void);
+/* signal.c: has the program a handler for it?  pthread_sigmask(3), by us. */
+bool co_is_handled(int sig);
+int co_sigmask(int how, const sigset_t *set, sigset_t *old);
 int co_start_now(void);      /* init.c: start the runtime if it can be */
-extern int co_mode_native;
+bool co_may_start(void);     /* it stands, or may yet */
 
 /* fdlife.c: a descriptor that a call of ours has just made. */
 void co_fd_made(int fd, enum co_fd_kind kind, int flags);

@@ -66,11 +66,12 @@ struct co_parker {
 
 /* A signal on its way to a coroutine. */
 struct co_sig {
+	struct co_sig *next;
 	int signo;
 	uint64_t mask;          /* to put back; threads not ours */
 	siginfo_t info;
 };
-enum { CO_SIGS = 8 };
+enum { CO_SIGS = 8 };          /* put off in one critical section at most */
 
 struct co {
 	struct co_parker parker;
@@ -95,8 +96,10 @@ struct co {
 	uint64_t sigmask;       /* as set aside at its last switch */
 	stack_t altstack;
 	struct co_lock lock;
-	struct co_sig *pending; /* CO_SIGS of them, had at first need */
+	struct co_sig *pending; /* oldest first */
 	_Atomic int npending;
+	_Atomic int sig_todo;   /* one of them may be run: look */
+	uint64_t sigwait;       /* waits for these, blocked as they are */
 	unsigned handled;       /* handlers that ran here; */
 	unsigned interrupted;   /* those of them without SA_RESTART */
 
@@ -330,9 +333,14 @@ void co_forked(void);
 
 /* A descriptor of ours, moved out of the program's way; returns its number. */
 int co_high_fd(int fd);
+/* The same for one that lives only as long as a call. */
+int co_fd_lift(int fd);
 bool co_is_our_fd(int fd);
+/* The lowest of ours that is at least from; -1: none. */
+int co_our_fd_from(int from);
 
 /* --- between the files of sched/ --- */
+int co_timer_reserve(long coroutines);
 void co_timer_add(struct co_parker *p, int64_t deadline);
 void co_timer_del(struct co_parker *p);
 int64_t co_timer_next(void);
@@ -364,8 +372,22 @@ void co_sig_born(struct co *co);
 void co_sig_gone(struct co *co);
 void co_sig_m_start(struct co_m *m);
 void co_sig_run_pending(struct co *self);
-/* Queue a signal for co, and wake it: its handler runs on its own stack. */
-void co_sig_queue(struct co *co, int signo, const siginfo_t *info);
+/* Queue a signal for co, and wake it: its handler runs on its own stack.
+ * 0, or EAGAIN. */
+int co_sig_queue(struct co *co, int signo, const siginfo_t *info);
+/* Take one of the caller's own that is in set: false, there is none. */
+bool co_sig_take(struct co *self, uint64_t set, struct co_sig *out);
+/* Those that are queued for it. */
+uint64_t co_sig_pending(struct co *self);
+/* Its mask as it is now. */
+uint64_t co_sig_mask(struct co *self);
+/* A signal of this content is none: it makes a kernel thread look at what is
+ * queued for the coroutine that it runs. */
+bool co_sig_is_nudge(const siginfo_t *info);
+/* An idle kernel thread is about to sleep: is its mask still right? */
+void co_sig_idle(struct co_m *m);
+/* The idle are to look at their masks. */
+void co_idle_resync(void);
 /* The kernel's mask was changed for the caller, a coroutine. */
 void co_sig_mask_changed(struct co *self);
 /* The main coroutine, while it lives. */

@@ -182,6 +182,59 @@ co_fd_closed(int fd)
 	co_critical_end();
 }
 
+/* f() for the numbers from first to last that the table has room for, ours
+ * left out. */
+static void
+each(unsigned first, unsigned last, void (*f)(int))
+{
+	unsigned long fd, end = last > INT32_MAX ? INT32_MAX : last;
+
+	if (root == NULL)
+		return;
+	for (fd = first; fd <= end; fd++) {
+		if (root[fd / LEAF] == NULL) {
+			fd |= LEAF - 1;
+			continue;
+		}
+		if (!co_is_our_fd((int)fd))
+			f((int)fd);
+	}
+}
+
+void
+co_fd_forget_range(unsigned first, unsigned last)
+{
+	each(first, last, co_fd_forget);
+}
+
+void
+co_fd_closed_range(unsigned first, unsigned last)
+{
+	each(first, last, co_fd_closed);
+}
+
+static void
+renew_one(int fd)
+{
+	struct co_fd *s = co_fd_if(fd);
+
+	if (s == NULL)
+		return;
+	co_lock(&s->lock);
+	s->registered = 0;
+	wake_all(s, CO_IN, CO_WOKEN);
+	wake_all(s, CO_OUT, CO_WOKEN);
+	co_unlock(&s->lock);
+}
+
+void
+co_fd_renew_all(void)
+{
+	co_critical_begin();
+	each(0, INT32_MAX, renew_one);
+	co_critical_end();
+}
+
 static int
 enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir, uint32_t gen,
       const uint32_t *seq, struct co_parker *p)

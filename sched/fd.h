@@ -67,6 +67,11 @@ struct co_fd *co_fd_if(int fd);
  * waits gets CO_CLOSED.  Call it before the close, and co_fd_closed() after. */
 void co_fd_forget(int fd);
 void co_fd_closed(int fd);
+/* The same for all of a range, both ends included. */
+void co_fd_forget_range(unsigned first, unsigned last);
+void co_fd_closed_range(unsigned first, unsigned last);
+/* The epoll set is gone: who waits looks again, and enters the next. */
+void co_fd_renew_all(void);
 
 /* co_fd_enter - arm the caller's parker and queue w.
  *

@@ -224,11 +224,8 @@ loose_co(void)
 			return NULL;
 	} else {
 		/* Claims of old waits may still look at the parker's state. */
-		struct co_sig *pending = co->pending;
-
 		memset((char *)co + sizeof(co->parker), 0,
 		       sizeof(*co) - sizeof(co->parker));
-		co->pending = pending;
 	}
 	co->parker.co = co;
 	co->tid = tid;
@@ -299,6 +296,8 @@ co_spawn(const struct co_birth *b, struct co **out)
 	struct co *self = co_tls.self, *co = NULL;
 	int err;
 
+	if (co_timer_reserve(co_count + 65) != 0)
+		return EAGAIN;
 	co_critical_begin();
 	if (b->own == NULL)
 		co = recycled(b->stack, b->guard);
@@ -370,6 +369,8 @@ co_reap(struct co *co)
 	struct pool *p;
 	void *result = co->result;
 
+	if (co->is_main)
+		return result; /* its block and stack stay */
 	if (co->real_exit) {
 		co_libc.join(co->tcb.thread, &result);
 		co_critical_begin();
@@ -380,10 +381,9 @@ co_reap(struct co *co)
 		return result;
 	}
 	co_critical_begin();
-	if ((uintptr_t)co->tcb.ctx.sp < (uintptr_t)co->stack.base +
-						co->stack.size - WARM ||
-	    co->id % 16 == 0)
-		co_stack_trim(&co->stack, WARM);
+	if (co->id % 64 == 0 ||
+	    co_stack_deep(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM))
+		co_stack_trim(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM);
 	co_lock(&lock);
 	p = pool_of(co->stack.size, co->own_guard);
 	if (p != NULL) {
@@ -419,6 +419,7 @@ co_leave(void)
 
 	count_out(co);
 	co->real_exit = 1;
+	co->uses_masks = 1; /* glibc and the trap change the kernel's */
 	if (co->is_main)
 		main_left(co);
 	else

@@ -31,9 +31,20 @@ co_is_our_fd(int fd)
 	return false;
 }
 
+int
+co_our_fd_from(int from)
+{
+	int i, best = -1;
+
+	for (i = 0; i < nours; i++)
+		if (ours[i] >= from && (best < 0 || ours[i] < best))
+			best = ours[i];
+	return best;
+}
+
 /* High up, where no loop over the low numbers and no select(2) meets it. */
 int
-co_high_fd(int fd)
+co_fd_lift(int fd)
 {
 	struct rlimit rl = { 1024, 1024 };
 	long from, high;
@@ -45,9 +56,26 @@ co_high_fd(int fd)
 		sys1(SYS_close, fd);
 		fd = (int)high;
 	}
+	return fd;
+}
+
+int
+co_high_fd(int fd)
+{
+	fd = co_fd_lift(fd);
 	if (nours < OURS)
 		ours[nours++] = fd;
 	return fd;
+}
+
+static void
+forget_ours(void)
+{
+	int i;
+
+	for (i = 0; i < nours; i++)
+		if (ours[i] == epfd || ours[i] == kickfd)
+			ours[i--] = ours[--nours];
 }
 
 int
@@ -131,6 +159,24 @@ wait_until(struct epoll_event *ev, int64_t deadline)
 		    NULL, 8);
 }
 
+/* The program has closed every number there is, ours among them, by a call
+ * that we do not see. */
+static void
+lost(long err)
+{
+	int old = epfd, oldkick = kickfd;
+
+	co_log(CO_WARN, "epoll_wait: errno %ld: the program has closed "
+	       "descriptor %d, which was ours; another is made", err, epfd);
+	forget_ours();
+	/* The numbers may be the program's by now: they are not closed. */
+	if (co_poller_init() != 0)
+		co_die("no descriptor for epoll in place of %d and %d", old,
+		       oldkick);
+	atomic_store(&kicked, 0);
+	co_fd_renew_all();
+}
+
 /* Called inside the scheduler, critical.  Where it blocks, in an m's own
  * context, signal handlers may run. */
 void
@@ -150,8 +196,7 @@ co_poller_wait(int64_t deadline)
 		atomic_store(&kicked, 0);
 	}
 	if (n == -EBADF || n == -EINVAL)
-		co_die("epoll_wait: errno %ld: has the program closed "
-		       "descriptor %d?", -n, epfd);
+		lost(-n);
 	for (i = 0; i < n; i++)
 		if (ev[i].data.u64 != KICK)
 			co_fd_event(ev[i].data.u64, ev[i].events);
@@ -170,13 +215,9 @@ co_poller_kick(void)
 void
 co_poller_forked(void)
 {
-	int i;
-
 	sys1(SYS_close, epfd);
 	sys1(SYS_close, kickfd);
-	for (i = 0; i < nours; i++)
-		if (ours[i] == epfd || ours[i] == kickfd)
-			ours[i--] = ours[--nours];
+	forget_ours();
 	kicked = 0;
 	watched = 0;
 	if (co_poller_init() != 0)

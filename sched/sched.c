@@ -249,6 +249,19 @@ co_kick_idle(void)
 		co_poller_kick();
 }
 
+/* Who changed the idle mask comes after it, who goes idle looks at it after
+ * it is on the list: as with work. */
+void
+co_idle_resync(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load(&nidle) == 0)
+		return;
+	while (atomic_load(&nidle) > 1)
+		co_kick_idle();
+	co_kick_idle();
+}
+
 void
 co_ready(struct co *co)
 {
@@ -461,8 +474,8 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 static bool
 unlikely_pending(struct co *self)
 {
-	return __builtin_expect(atomic_load_explicit(&self->npending,
-						     memory_order_relaxed) > 0,
+	return __builtin_expect(atomic_load_explicit(&self->sig_todo,
+						     memory_order_relaxed) != 0,
 				0);
 }
 
@@ -534,7 +547,7 @@ co_yield(void)
 		self->why = NULL;
 	}
 	co_exit();
-	if (atomic_load_explicit(&self->npending, memory_order_relaxed) > 0)
+	if (unlikely_pending(self))
 		co_sig_run_pending(self);
 	return others;
 }
@@ -575,8 +588,10 @@ spare(struct co_m *m)
 		spare_ms = m;
 	}
 	co_unlock(&lock);
-	if (m->slot == NULL)
+	if (m->slot == NULL) {
+		co_sig_idle(m);
 		m_sleep(m); /* whoever wakes us has set m->slot */
+	}
 }
 
 static void
@@ -596,6 +611,7 @@ idle(struct co_m *m)
 	atomic_fetch_add(&nidle, 1);
 	co_unlock(&lock);
 	atomic_thread_fence(memory_order_seq_cst);
+	co_sig_idle(m);
 	if (!work_anywhere()) {
 		if (atomic_compare_exchange_strong(&poller, &nobody, m)) {
 			/* Asked after we are known to poll: who adds an
@@ -776,6 +792,9 @@ m0_main(void *arg)
 	struct co_m *m = arg;
 
 	sys2(SYS_set_robust_list, m->robust_head, 24);
+	/* glibc's start code has set its creator's mask. */
+	m->kmask = co_sig_idle_mask();
+	sys_sigmask(SIG_SETMASK, &m->kmask, NULL);
 	co_m_loop(m);
 	return NULL;
 }
@@ -805,7 +824,8 @@ co_start(int workers)
 	nworkers = workers > 0 ? workers : 1;
 	m = co_m_new();
 	co = co_main_co();
-	if (m == NULL || co == NULL || co_poller_init() != 0)
+	if (m == NULL || co == NULL || co_timer_reserve(2) != 0 ||
+	    co_poller_init() != 0)
 		return -1;
 	if (co_stack_get(&stack, M_STACK, 4096) != 0)
 		return -1;

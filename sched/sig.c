@@ -6,6 +6,7 @@
  * kernel has.  In its own context a kernel thread blocks what every coroutine
  * blocks, nothing else: so the process gets a signal whenever anybody would.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -42,10 +43,11 @@ count(uint64_t mask, long by)
 	}
 }
 
-static void
+/* Is there now a signal that the idle are to let in? */
+static bool
 recount(uint64_t changed)
 {
-	uint64_t m = idle_mask;
+	uint64_t m = idle_mask, before = m;
 	int sig;
 
 	while (changed != 0) {
@@ -57,20 +59,25 @@ recount(uint64_t changed)
 			m &= ~CO_SIGBIT(sig);
 	}
 	idle_mask = m;
+	return before & ~m;
 }
 
 /* co's mask is now mask. */
 static void
 set_mask(struct co *co, uint64_t mask)
 {
+	bool more;
+
 	if (co->sigmask == mask)
 		return;
 	co_lock(&mask_lock);
 	count(co->sigmask, -1);
 	count(mask, 1);
-	recount(co->sigmask ^ mask);
+	more = recount(co->sigmask ^ mask);
 	co->sigmask = mask;
 	co_unlock(&mask_lock);
+	if (more)
+		co_idle_resync();
 }
 
 uint64_t
@@ -84,6 +91,7 @@ co_sig_born(struct co *co)
 {
 	struct co *self = co_tls.self;
 	uint64_t mask = self ? self->sigmask : 0;
+	bool more;
 
 	if (self == NULL || self->uses_masks || self->in_handler)
 		sys_sigmask(SIG_BLOCK, NULL, &mask);
@@ -91,20 +99,59 @@ co_sig_born(struct co *co)
 	masks++;
 	co->sigmask = mask;
 	count(mask, 1);
-	recount(~UINT64_C(0));
+	more = recount(~UINT64_C(0));
 	co_unlock(&mask_lock);
+	if (more)
+		co_idle_resync();
 	co->uses_masks = self == NULL || self->uses_masks;
 }
 
+static struct co_lock free_lock;
+static struct co_sig *free_sigs;
+
+static struct co_sig *
+new_sig(void)
+{
+	struct co_sig *s;
+
+	co_critical_begin();
+	co_lock(&free_lock);
+	s = free_sigs;
+	if (s != NULL)
+		free_sigs = s->next;
+	co_unlock(&free_lock);
+	co_critical_end();
+	return s != NULL ? s : co_alloc(sizeof(*s));
+}
+
+/* Critical. */
+static void
+free_sig(struct co_sig *s)
+{
+	co_lock(&free_lock);
+	s->next = free_sigs;
+	free_sigs = s;
+	co_unlock(&free_lock);
+}
+
+/* Critical. */
 void
 co_sig_gone(struct co *co)
 {
+	struct co_sig *s;
+
 	co_lock(&mask_lock);
 	masks--;
 	count(co->sigmask, -1);
 	recount(~UINT64_C(0));
 	co_unlock(&mask_lock);
-	co->npending = 0;
+	co_lock(&co->lock);
+	while ((s = co->pending) != NULL) {
+		co->pending = s->next;
+		free_sig(s);
+	}
+	co->npending = co->sig_todo = 0;
+	co_unlock(&co->lock);
 	if (co == co_main_alive)
 		co_main_alive = NULL;
 }
@@ -173,55 +220,129 @@ co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 		use_altstack(m, to);
 }
 
+/* --- queued for a coroutine --- */
+
+static char nudge;
+
+bool
+co_sig_is_nudge(const siginfo_t *info)
+{
+	return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &nudge;
+}
+
+/* co runs on some other kernel thread, perhaps in a system call. */
+static void
+send_nudge(struct co *co, int signo)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = signo;
+	info.si_code = SI_QUEUE;
+	info.si_value.sival_ptr = &nudge;
+	sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), co->m->tid, signo, &info);
+}
+
+int
+co_sig_queue(struct co *co, int signo, const siginfo_t *info)
+{
+	struct co_sig *s = new_sig(), **p;
+	bool parked, won = false, wanted;
+
+	if (s == NULL)
+		return EAGAIN;
+	s->next = NULL;
+	s->signo = signo;
+	s->info = *info;
+	co_critical_begin();
+	co_lock(&co->lock);
+	for (p = &co->pending; *p != NULL; p = &(*p)->next)
+		/* Standard signals do not queue, signal(7). */
+		if ((*p)->signo == signo && signo < 32)
+			break;
+	if (*p == NULL) {
+		*p = s;
+		s = NULL;
+		atomic_fetch_add(&co->npending, 1);
+	}
+	wanted = !(co->sigmask & CO_SIGBIT(signo)) ||
+		 co->sigwait & CO_SIGBIT(signo);
+	if (wanted)
+		atomic_store(&co->sig_todo, 1);
+	co_unlock(&co->lock);
+	if (s != NULL)
+		free_sig(s);
+	if (wanted) {
+		won = co_claim(&co->parker, CO_SIGNAL, &parked);
+		if (won)
+			co_wake(&co->parker, parked);
+		else if (co != co_tls.self && co->state == CO_S_RUNNING)
+			send_nudge(co, signo);
+	}
+	co_critical_end();
+	return 0;
+}
+
+uint64_t
+co_sig_mask(struct co *self)
+{
+	uint64_t mask = self->sigmask;
+
+	if (self->uses_masks || self->in_handler)
+		sys_sigmask(SIG_BLOCK, NULL, &mask);
+	return mask;
+}
+
+bool
+co_sig_take(struct co *self, uint64_t set, struct co_sig *out)
+{
+	struct co_sig **p, *s;
+
+	if (self->npending == 0)
+		return false;
+	co_critical_begin();
+	co_lock(&self->lock);
+	for (p = &self->pending; (s = *p) != NULL; p = &s->next)
+		if (set & CO_SIGBIT(s->signo))
+			break;
+	if (s != NULL) {
+		*p = s->next;
+		atomic_fetch_sub(&self->npending, 1);
+	}
+	co_unlock(&self->lock);
+	if (s != NULL) {
+		*out = *s;
+		free_sig(s);
+	}
+	co_critical_end();
+	return s != NULL;
+}
+
+uint64_t
+co_sig_pending(struct co *self)
+{
+	struct co_sig *s;
+	uint64_t set = 0;
+
+	co_critical_begin();
+	co_lock(&self->lock);
+	for (s = self->pending; s != NULL; s = s->next)
+		set |= CO_SIGBIT(s->signo);
+	co_unlock(&self->lock);
+	co_critical_end();
+	return set;
+}
+
 /* Handlers that came while it was parked or in a critical section, on its own
  * stack. */
 void
 co_sig_run_pending(struct co *self)
 {
 	struct co_sig sig;
-	int n;
 
-	for (;;) {
-		co_critical_begin();
-		co_lock(&self->lock);
-		n = self->npending;
-		if (n > 0) {
-			sig = self->pending[0];
-			memmove(&self->pending[0], &self->pending[1],
-				(size_t)(n - 1) * sizeof(sig));
-			self->npending = n - 1;
-		}
-		co_unlock(&self->lock);
-		co_critical_end();
-		if (n == 0)
-			return;
+	atomic_store(&self->sig_todo, 0);
+	while (co_sig_take(self, ~co_sig_mask(self), &sig))
 		co_sig_run(self, sig.signo, &sig.info);
-	}
-}
-
-void
-co_sig_queue(struct co *co, int signo, const siginfo_t *info)
-{
-	struct co_sig *room = co->pending;
-
-	if (room == NULL) {
-		room = co_alloc(CO_SIGS * sizeof(*room));
-		if (room == NULL)
-			return;
-	}
-	co_critical_begin();
-	co_lock(&co->lock);
-	if (co->pending == NULL)
-		co->pending = room;
-	/* Standard signals do not queue either, once they are many. */
-	if (co->npending < CO_SIGS) {
-		co->pending[co->npending].signo = signo;
-		co->pending[co->npending].info = *info;
-		atomic_fetch_add(&co->npending, 1);
-	}
-	co_unlock(&co->lock);
-	co_claim_and_wake(&co->parker, CO_SIGNAL);
-	co_critical_end();
 }
 
 void
@@ -239,6 +360,17 @@ co_sig_mask_changed(struct co *self)
 	co_critical_end();
 	if (self->npending > 0)
 		co_sig_run_pending(self);
+}
+
+void
+co_sig_idle(struct co_m *m)
+{
+	uint64_t want = idle_mask;
+
+	if (m->kmask != want) {
+		m->kmask = want;
+		sys_sigmask(SIG_SETMASK, &want, NULL);
+	}
 }
 
 bool
@@ -284,11 +416,13 @@ co_sig_forked(void)
 {
 	struct co *self = co_tls.self;
 
-	mask_lock.word = 0;
+	mask_lock.word = free_lock.word = 0;
+	free_sigs = NULL;
 	memset(blocked_by, 0, sizeof(blocked_by));
 	masks = 1;
 	count(self->sigmask, 1);
 	idle_mask = self->sigmask;
-	self->npending = 0;
+	self->npending = self->sig_todo = 0;
+	self->pending = NULL;
 	co_main_alive = self->is_main ? self : NULL;
 }

@@ -9,11 +9,11 @@
 #include "sched/log.h"
 
 enum { ARITY = 4 };
-static const size_t most = (size_t)1 << 30; /* bytes of address space */
+enum { FIRST = 4096 };          /* bytes */
 
 static struct co_lock lock;
 static struct co_parker **heap; /* from 0; under lock, as is n */
-static size_t n;
+static size_t n, room;           /* room: parkers that fit */
 static uint64_t seq;
 static _Atomic int64_t next = CO_FOREVER; /* heap[0]'s, read without lock */
 
@@ -82,18 +82,43 @@ take_out(struct co_parker *p)
 	said_next();
 }
 
+/* Room for the deadlines of that many coroutines, each of which has one at
+ * most; 0, or -1 for want of memory. */
+int
+co_timer_reserve(long coroutines)
+{
+	size_t bytes, want = (size_t)coroutines;
+	void *p;
+	int r = 0;
+
+	co_critical_begin();
+	co_lock(&lock);
+	if (want > room) {
+		bytes = room == 0 ? FIRST : room * sizeof(*heap) * 2;
+		while (bytes < want * sizeof(*heap))
+			bytes *= 2;
+		p = room == 0 ? mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+			      : mremap(heap, room * sizeof(*heap), bytes,
+				       MREMAP_MAYMOVE);
+		if (p == MAP_FAILED) {
+			r = -1;
+		} else {
+			heap = p;
+			room = bytes / sizeof(*heap);
+		}
+	}
+	co_unlock(&lock);
+	co_critical_end();
+	return r;
+}
+
 void
 co_timer_add(struct co_parker *p, int64_t deadline)
 {
 	bool first;
 
 	co_lock(&lock);
-	if (heap == NULL) {
-		heap = mmap(NULL, most, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (heap == MAP_FAILED)
-			co_die("no address space for deadlines");
-	}
 	p->timer.deadline = deadline;
 	p->timer.seq = ++seq;
 	up(n++, p);

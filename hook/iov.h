@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* iov.h - a copy of the program's vector, which a call in pieces eats up. */
+#ifndef COHOOK_IOV_H
+#define COHOOK_IOV_H
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "hook/wait.h"
+
+enum { CO_IOV_FEW = 8 };
+
+struct co_iov {
+	struct iovec few[CO_IOV_FEW], *all; /* all: few, or the heap's */
+	struct iovec *v;                    /* what is left of it: */
+	size_t n;
+	size_t total;                       /* bytes, as given */
+};
+
+/* co_iov_take - copy n elements from the program.
+ *
+ * Returns 0; -1 where the kernel is to say what is wrong (a bad pointer, too
+ * many, a length that is none), or where there is no memory. */
+static inline int
+co_iov_take(struct co_iov *t, const struct iovec *user, size_t n)
+{
+	size_t i;
+
+	t->all = t->few;
+	if (n > IOV_MAX)
+		return -1;
+	if (n > CO_IOV_FEW) {
+		t->all = malloc(n * sizeof(*t->all));
+		if (t->all == NULL)
+			return -1;
+	}
+	t->v = t->all;
+	t->n = n;
+	t->total = 0;
+	if (!co_get(t->all, user, n * sizeof(*user)))
+		goto fail;
+	for (i = 0; i < n; i++) {
+		if (t->all[i].iov_len > SSIZE_MAX - t->total)
+			goto fail;
+		t->total += t->all[i].iov_len;
+	}
+	return 0;
+fail:
+	if (t->all != t->few)
+		free(t->all);
+	return -1;
+}
+
+static inline void
+co_iov_free(struct co_iov *t)
+{
+	if (t->all != t->few)
+		free(t->all);
+}
+
+/* Go past what has gone. */
+static inline void
+co_iov_advance(struct co_iov *t, size_t gone)
+{
+	while (t->n > 0 && gone >= t->v->iov_len) {
+		gone -= t->v->iov_len;
+		t->v++;
+		t->n--;
+	}
+	if (t->n > 0) {
+		t->v->iov_base = (char *)t->v->iov_base + gone;
+		t->v->iov_len -= gone;
+	}
+}
+
+#endif

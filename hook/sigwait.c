@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* sigwait.c - signals sent to a thread, and threads that wait for signals.
+ *
+ * What is sent to a coroutine is queued at it; what is sent to the process is
+ * pending in the kernel, where a signalfd(2) says that it has come.
+ */
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "ctx/sys.h"
+#include "hook/wait.h"
+
+enum { SIGNALS = 65 };
+/* The two that glibc keeps for itself. */
+enum { CANCEL = 32, SETXID = 33 };
+
+/* --- sending --- */
+
+static int
+send_to(pthread_t th, struct co *co, siginfo_t *info)
+{
+	int sig = info->si_signo;
+
+	if (sig < 0 || sig >= SIGNALS || sig == CANCEL || sig == SETXID)
+		return EINVAL;
+	if (co->done || sig == 0)
+		return 0;
+	info->si_pid = (pid_t)sys0(SYS_getpid);
+	info->si_uid = (uid_t)sys0(SYS_getuid);
+	if (co == co_tls.self)
+		return (int)-sys4(SYS_rt_tgsigqueueinfo, info->si_pid,
+				  sys0(SYS_gettid), sig, info);
+	(void)th;
+	/* What stops, continues or kills acts on the process. */
+	if (!co_is_handled(sig) && !(co->sigmask & CO_SIGBIT(sig)))
+		return (int)-sys2(SYS_kill, info->si_pid, sig);
+	return co_sig_queue(co, sig, info);
+}
+
+COHOOK_EXPORT int
+pthread_kill(pthread_t th, int sig)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	siginfo_t info;
+
+	if (co == NULL)
+		return real.pthread_kill(th, sig);
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_TKILL;
+	return send_to(th, co, &info);
+}
+
+COHOOK_EXPORT int
+pthread_sigqueue(pthread_t th, int sig, const union sigval value)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	siginfo_t info;
+
+	if (co == NULL)
+		return real.pthread_sigqueue(th, sig, value);
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_QUEUE;
+	info.si_value = value;
+	return send_to(th, co, &info);
+}
+
+/* --- asking --- */
+
+COHOOK_EXPORT int
+sigpending(sigset_t *set)
+{
+	struct co *self = co_here();
+	int r = real.sigpending(set);
+	uint64_t mine, all;
+
+	if (likely(self == NULL) || r != 0 || self->npending == 0)
+		return r;
+	mine = co_sig_pending(self);
+	memcpy(&all, set, sizeof(all));
+	all |= mine & co_sig_mask(self);
+	memcpy(set, &all, sizeof(all));
+	return 0;
+}
+
+/* --- waiting until a handler has run --- */
+
+static int
+until_handled(struct co *self, unsigned handled, const char *why)
+{
+	while (self->handled == handled)
+		co_sleep(CO_FOREVER, why, true);
+	errno = EINTR;
+	return -1;
+}
+
+COHOOK_EXPORT int
+pause(void)
+{
+	struct co *self = co_here();
+
+	if (likely(self == NULL))
+		return real.pause();
+	return until_handled(self, self->handled, "pause");
+}
+
+COHOOK_EXPORT int
+sigsuspend(const sigset_t *set)
+{
+	struct co *self = co_here();
+	unsigned handled;
+	sigset_t new, old;
+
+	if (likely(self == NULL) || !co_get(&new, set, sizeof(uint64_t)))
+		return real.sigsuspend(set);
+	handled = self->handled;
+	co_sigmask(SIG_SETMASK, &new, &old);
+	until_handled(self, handled, "sigsuspend");
+	co_sigmask(SIG_SETMASK, &old, NULL);
+	errno = EINTR;
+	return -1;
+}
+
+/* --- waiting for one that is blocked --- */
+
+static int
+take_now(struct co *self, uint64_t set, siginfo_t *info)
+{
+	struct timespec zero = { 0, 0 };
+	struct co_sig sig;
+	long r;
+
+	if (co_sig_take(self, set, &sig)) {
+		*info = sig.info;
+		return sig.signo;
+	}
+	do
+		r = sys4(SYS_rt_sigtimedwait, &set, info, &zero, 8);
+	while (r == -EINTR);
+	return r > 0 ? (int)r : 0;
+}
+
+/* No descriptor to be had: the kernel thread waits. */
+static int
+wait_in_region(const sigset_t *set, siginfo_t *info,
+	       const struct timespec *timeout)
+{
+	int r;
+
+	co_region_begin("sigwait", true);
+	r = real.sigtimedwait(set, info, timeout);
+	co_region_end();
+	return r;
+}
+
+static int
+wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
+	 const struct timespec *timeout, const char *why)
+{
+	int64_t deadline = CO_FOREVER;
+	unsigned handled = self->handled;
+	struct co_fd_wait w;
+	struct co_fd *slot;
+	siginfo_t got;
+	enum co_why woken = CO_NONE;
+	uint64_t set;
+	uint32_t gen, seq;
+	int fd, r, err, saved = errno;
+
+	if (!co_get(&set, user, sizeof(set))) {
+		errno = EFAULT;
+		return -1;
+	}
+	if (timeout != NULL && timeout->tv_sec < INT64_MAX / 1000000000 - 1)
+		deadline = co_deadline_after(timeout->tv_sec *
+						     INT64_C(1000000000) +
+					     timeout->tv_nsec);
+	r = take_now(self, set, &got);
+	if (r != 0)
+		goto found;
+	fd = (int)sys4(SYS_signalfd4, -1, &set, 8, SFD_CLOEXEC);
+	if (fd >= 0)
+		fd = co_fd_lift(fd);
+	slot = fd >= 0 ? co_fd(fd) : NULL;
+	if (slot == NULL) {
+		if (fd >= 0)
+			sys1(SYS_close, fd);
+		return wait_in_region(user, info, timeout);
+	}
+	co_fd_made(fd, CO_FD_OTHER, 0);
+	gen = slot->gen;
+	self->sigwait = set;
+	for (;;) {
+		seq = slot->seq[CO_IN];
+		r = take_now(self, set, &got);
+		if (r != 0)
+			break;
+		if (self->handled != handled || woken == CO_TIMEOUT) {
+			errno = woken == CO_TIMEOUT ? EAGAIN : EINTR;
+			break;
+		}
+		err = co_fd_enter(&w, fd, slot, CO_IN, gen, seq);
+		if (err == 1)
+			continue;
+		if (err != 0) {
+			r = wait_in_region(user, &got, timeout);
+			break;
+		}
+		woken = co_park(w.parker, deadline, why, 0, true);
+		co_fd_leave(&w);
+	}
+	self->sigwait = 0;
+	co_fd_forget(fd);
+	err = errno;
+	sys1(SYS_close, fd);
+	errno = err;
+found:
+	if (r <= 0)
+		return -1;
+	errno = saved;
+	if (info != NULL && !co_put(info, &got, sizeof(got))) {
+		errno = EFAULT;
+		return -1;
+	}
+	return r;
+}
+
+COHOOK_EXPORT int
+sigtimedwait(const sigset_t *set, siginfo_t *info,
+	     const struct timespec *timeout)
+{
+	struct co *self = co_here();
+	struct timespec ts;
+
+	if (likely(self == NULL))
+		return real.sigtimedwait(set, info, timeout);
+	if (timeout == NULL)
+		return wait_for(self, set, info, NULL, "sigtimedwait");
+	if (!co_get(&ts, timeout, sizeof(ts)) || !co_ts_valid(&ts) ||
+	    ts.tv_sec < 0)
+		return real.sigtimedwait(set, info, timeout);
+	return wait_for(self, set, info, &ts, "sigtimedwait");
+}
+
+COHOOK_EXPORT int
+sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	struct co *self = co_here();
+
+	if (likely(self == NULL))
+		return real.sigwaitinfo(set, info);
+	return wait_for(self, set, info, NULL, "sigwaitinfo");
+}
+
+COHOOK_EXPORT int
+sigwait(const sigset_t *set, int *sig)
+{
+	struct co *self = co_here();
+	int r, saved = errno;
+
+	if (likely(self == NULL))
+		return real.sigwait(set, sig);
+	do
+		r = wait_for(self, set, NULL, NULL, "sigwait");
+	while (r < 0 && errno == EINTR);
+	if (r < 0) {
+		r = errno;
+		errno = saved;
+		return r;
+	}
+	*sig = r;
+	return 0;
+}
