@@ -36,6 +36,11 @@ struct co_regs {
 void co_ctx_birth(struct co_ctx *ctx, struct co_regs *regs, uintptr_t tp,
 		  void (*first)(void *), void *arg);
 
+/* The caller's floating-point control words, which a new thread starts with:
+ * set aside, and loaded. */
+uint64_t co_ctx_fp(void);
+void co_ctx_set_fp(uint64_t words);
+
 /* The caller's thread pointer. */
 uintptr_t co_ctx_tp(void);
 

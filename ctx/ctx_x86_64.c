@@ -74,3 +74,24 @@ co_ctx_init(void)
 	co_ctx_no_fsgsbase = !(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_);
 	return 0;
 }
+
+uint64_t
+co_ctx_fp(void)
+{
+	uint32_t mxcsr;
+	uint16_t cw;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	__asm__ volatile("fnstcw %0" : "=m"(cw));
+	return (uint64_t)cw << 32 | mxcsr;
+}
+
+void
+co_ctx_set_fp(uint64_t words)
+{
+	uint32_t mxcsr = (uint32_t)words;
+	uint16_t cw = (uint16_t)(words >> 32);
+
+	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+	__asm__ volatile("fldcw %0" : : "m"(cw));
+}

@@ -297,7 +297,7 @@ try_vec(struct co_io *io, const struct iovec *iov, int n)
 	struct iovec one;
 	ssize_t r;
 
-	if (s->nowait != 2) {
+	if (s->nowait[io->dir] != 2) {
 		r = preadv2_(io->fd, iov, n, io->dir);
 		/* EINVAL may be the descriptor's own answer, or an old
 		 * kernel's to the flag: the plain call says which. */
@@ -306,9 +306,13 @@ try_vec(struct co_io *io, const struct iovec *iov, int n)
 			goto real_;
 		if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 			return r;
-		s->nowait = 2;
+		s->nowait[io->dir] = 2;
 	}
 	if (!ready_now(io->fd, io->dir)) {
+		/* A FIFO that never had a writer is at its end, but poll(2)
+		 * does not say so: what cannot wait is asked directly. */
+		if (co_fd_nonblock(io->fd, s))
+			goto real_;
 		errno = EAGAIN;
 		return -1;
 	}

@@ -14,6 +14,15 @@ co_lock_clock(clockid_t clock)
 	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
 }
 
+/* addr can be had: wake up to n of those who wait for it, and let those in
+ * who have waited for long. */
+static inline void
+co_let_in(const void *addr, int n)
+{
+	if (co_lot_wake_fair(addr, n) && co_here() != NULL)
+		co_yield();
+}
+
 /* Wait for m in the lot; what its trylock says in the end, or ETIMEDOUT. */
 int co_mutex_wait(pthread_mutex_t *m, int64_t deadline);
 

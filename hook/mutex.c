@@ -47,11 +47,11 @@ co_mutex_wait(pthread_mutex_t *m, int64_t deadline)
 {
 	struct co_lot_wait w;
 	enum co_why why = CO_NONE;
-	bool front = false;
+	bool lost = false;
 	int r;
 
 	for (;;) {
-		co_lot_enter(&w, m, 0, front);
+		co_lot_enter(&w, m, 0, lost);
 		r = real.pthread_mutex_trylock(m);
 		if (r != EBUSY) {
 			co_disarm(w.parker);
@@ -65,7 +65,7 @@ co_mutex_wait(pthread_mutex_t *m, int64_t deadline)
 		}
 		why = co_lot_park(&w, deadline, "pthread_mutex_lock", false);
 		/* Who was woken and finds it taken again stays first. */
-		front = why == CO_WOKEN || front;
+		lost = why == CO_WOKEN || lost;
 		if (why != CO_TIMEOUT) {
 			r = real.pthread_mutex_trylock(m);
 			if (r != EBUSY)
@@ -77,13 +77,16 @@ co_mutex_wait(pthread_mutex_t *m, int64_t deadline)
 COHOOK_EXPORT int
 pthread_mutex_lock(pthread_mutex_t *m)
 {
+	static const struct timespec past = { 0, 0 };
 	int r, saved;
 
 	if (likely(!co_active))
 		return real.pthread_mutex_lock(m);
 	if (unlikely(special(m))) {
-		r = real.pthread_mutex_trylock(m);
-		if (r != EBUSY)
+		/* Not trylock, by which glibc forgets to unlock a robust one
+		 * that cannot be recovered. */
+		r = real.pthread_mutex_timedlock(m, &past);
+		if (r != ETIMEDOUT)
 			return r;
 		co_region_begin("pthread_mutex_lock", true);
 		r = real.pthread_mutex_lock(m);
@@ -119,7 +122,7 @@ pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
 		return real.pthread_mutex_clocklock(m, clock, ts);
 	if (!co_lock_clock(clock))
 		return real.pthread_mutex_clocklock(m, clock, ts);
-	r = real.pthread_mutex_trylock(m);
+	r = special(m) ? EBUSY : real.pthread_mutex_trylock(m);
 	if (r != EBUSY)
 		return r;
 	if (special(m) || !co_ts_valid(ts) ||
@@ -150,7 +153,7 @@ pthread_mutex_unlock(pthread_mutex_t *m)
 
 	/* m may be freed by now: only its address is used. */
 	if (unlikely(co_active) && r == 0)
-		co_lot_wake(m, 1);
+		co_let_in(m, 1);
 	return r;
 }
 COHOOK_ALIAS(__pthread_mutex_unlock, pthread_mutex_unlock);
@@ -161,10 +164,15 @@ co_mutex_lock(pthread_mutex_t *m)
 	return pthread_mutex_lock(m);
 }
 
+/* Not for the fair: the caller is about to wait. */
 int
 co_mutex_unlock(pthread_mutex_t *m)
 {
-	return pthread_mutex_unlock(m);
+	int r = real.pthread_mutex_unlock(m);
+
+	if (r == 0)
+		co_lot_wake(m, 1);
+	return r;
 }
 
 static int

@@ -32,10 +32,11 @@ wait_until(pthread_rwlock_t *l, int who, int64_t deadline)
 {
 	struct co_lot_wait w;
 	enum co_why why = CO_NONE;
+	bool lost = false;
 	int saved = errno, r;
 
 	for (;;) {
-		co_lot_enter(&w, l, who, false);
+		co_lot_enter(&w, l, who, lost);
 		r = EBUSY;
 		if (who == WRITER || !prefers_writers(l) ||
 		    !co_lot_tag(l, WRITER))
@@ -55,6 +56,7 @@ wait_until(pthread_rwlock_t *l, int who, int64_t deadline)
 				  who == READER ? "pthread_rwlock_rdlock"
 						: "pthread_rwlock_wrlock",
 				  false);
+		lost = why == CO_WOKEN;
 	}
 }
 
@@ -186,7 +188,7 @@ pthread_rwlock_unlock(pthread_rwlock_t *l)
 	int r = real.pthread_rwlock_unlock(l);
 
 	if (unlikely(co_active) && r == 0)
-		co_lot_wake(l, INT_MAX);
+		co_let_in(l, INT_MAX);
 	return r;
 }
 COHOOK_ALIAS(__pthread_rwlock_unlock, pthread_rwlock_unlock);

@@ -10,10 +10,11 @@ wait_until(sem_t *s, int64_t deadline)
 				    : (unsigned)co_tls.interrupted;
 	struct co_lot_wait w;
 	enum co_why why = CO_NONE;
+	bool lost = false;
 	int saved = errno, r;
 
 	for (;;) {
-		co_lot_enter(&w, s, 0, false);
+		co_lot_enter(&w, s, 0, lost);
 		r = real.sem_trywait(s);
 		if (r != 0 && errno == EAGAIN && why == CO_TIMEOUT)
 			errno = ETIMEDOUT;
@@ -29,6 +30,7 @@ wait_until(sem_t *s, int64_t deadline)
 			return r;
 		}
 		why = co_lot_park(&w, deadline, "sem_wait", true);
+		lost = why == CO_WOKEN || lost;
 	}
 }
 
@@ -94,6 +96,6 @@ sem_post(sem_t *s)
 	int r = real.sem_post(s);
 
 	if (unlikely(co_active) && r == 0)
-		co_lot_wake(s, 1);
+		co_let_in(s, 1);
 	return r;
 }

@@ -333,7 +333,7 @@ connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct pollfd p = { fd, POLLOUT, 0 };
 	sa_family_t family = AF_UNSPEC;
 	struct co_io io;
-	int r;
+	int r, late;
 
 	begin(&io, fd, CO_OUT, 0, "connect");
 	if (likely(io.slot == NULL) || co_fd_nonblock(fd, io.slot) ||
@@ -353,10 +353,11 @@ connect(int fd, const struct sockaddr *addr, socklen_t len)
 			errno = io.saved_errno;
 		return r;
 	}
+	late = errno;
 	while (real.poll(&p, 1, 0) == 0) {
 		if (co_io_wait(&io) != 0) {
 			if (errno == EAGAIN)
-				errno = EINPROGRESS; /* SO_SNDTIMEO */
+				errno = late; /* SO_SNDTIMEO */
 			return -1;
 		}
 		p.revents = 0;

@@ -113,6 +113,7 @@ struct co {
 	void *(*fn)(void *);
 	void *arg;
 	void *result;
+	uint64_t fp;            /* its creator's control words */
 
 	/* Join; all under join_lock, waited for on &done. */
 	struct co_lock join_lock;

@@ -152,7 +152,7 @@ co_fd_forget(int fd)
 	s->registered = 0;
 	s->kind = CO_FD_UNKNOWN;
 	s->flags = 0;
-	s->nowait = 0;
+	s->nowait[CO_IN] = s->nowait[CO_OUT] = 0;
 	s->empty = 0;
 	s->timeout[CO_IN] = s->timeout[CO_OUT] = -1;
 	wake_all(s, CO_IN, CO_CLOSED);

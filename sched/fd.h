@@ -38,7 +38,7 @@ struct co_fd {
 	_Atomic uint8_t registered;      /* in epoll */
 	_Atomic uint8_t kind;
 	_Atomic uint8_t flags;           /* CO_FD_*: below */
-	_Atomic uint8_t nowait;          /* RWF_NOWAIT: 0 untried, 1 yes, 2 no */
+	_Atomic uint8_t nowait[CO_DIRS]; /* 2: RWF_NOWAIT is not understood */
 	uint32_t empty_seq;      /* seq[CO_IN] when a read last came up short */
 	_Atomic uint8_t empty;   /* empty_seq counts */
 	_Atomic int64_t timeout[CO_DIRS]; /* SO_*TIMEO, ns; 0 none, -1 ask */

@@ -179,6 +179,7 @@ life(void *arg)
 	sys_sigmask(SIG_SETMASK, &co->sigmask, NULL);
 	co_critical_end();
 	for (;;) {
+		co_ctx_set_fp(co->fp);
 		if (co_on_life_begin != NULL)
 			co_on_life_begin(co);
 		co->result = co->fn(co->arg);
@@ -318,6 +319,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	co->fn = b->fn;
 	co->arg = b->arg;
 	co->result = NULL;
+	co->fp = co_ctx_fp();
 	co->detached = b->detached;
 	co->light = b->light;
 	co->why = "is about to start";
@@ -441,6 +443,7 @@ co_life_forked(void)
 	self->all_next = NULL;
 	self->all_prev = &co_all;
 	self->join_lock.word = self->lock.word = 0;
+	self->joining = 0;
 	co_count = 1;
 	co_threads = self->light ? 0 : 1;
 	co_light_count = self->light ? 1 : 0;

@@ -35,19 +35,20 @@ unlink_wait(struct bucket *b, struct co_lot_wait *w)
 }
 
 void
-co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool front)
+co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost)
 {
 	struct bucket *b = bucket_of((uintptr_t)addr);
 
 	w->parker = co_parker();
 	w->addr = (uintptr_t)addr;
 	w->tag = tag;
+	w->lost = lost;
 	co_critical_begin();
 	co_arm(w->parker);
 	co_lock(&b->lock);
 	if (b->last == NULL)
 		b->last = &b->first;
-	if (front) {
+	if (lost) {
 		w->next = b->first;
 		w->prev = &b->first;
 		if (w->next != NULL)
@@ -90,17 +91,15 @@ co_lot_any(const void *addr)
 				    memory_order_relaxed) != 0;
 }
 
-int
-co_lot_wake(const void *addr, int n)
+static int
+wake(const void *addr, int n, bool *lost)
 {
 	struct bucket *b = bucket_of((uintptr_t)addr);
 	struct co_lot_wait *w, *next;
 	struct co_parker *p;
-	bool parked;
+	bool parked, had_lost;
 	int woken = 0;
 
-	if (!co_lot_any(addr))
-		return 0;
 	co_critical_begin();
 	co_lock(&b->lock);
 	for (w = b->first; w != NULL && woken < n; w = next) {
@@ -109,15 +108,35 @@ co_lot_wake(const void *addr, int n)
 			continue;
 		/* Out of the list before it may run: w is on its stack. */
 		p = w->parker;
+		had_lost = w->lost;
 		unlink_wait(b, w);
 		if (co_claim(p, CO_WOKEN, &parked)) {
 			woken++;
+			*lost |= had_lost;
 			co_wake(p, parked);
 		}
 	}
 	co_unlock(&b->lock);
 	co_critical_end();
 	return woken;
+}
+
+int
+co_lot_wake(const void *addr, int n)
+{
+	bool lost;
+
+	return co_lot_any(addr) ? wake(addr, n, &lost) : 0;
+}
+
+bool
+co_lot_wake_fair(const void *addr, int n)
+{
+	bool lost = false;
+
+	if (co_lot_any(addr))
+		wake(addr, n, &lost);
+	return lost;
 }
 
 bool

@@ -21,11 +21,12 @@ struct co_lot_wait {
 	uintptr_t addr;
 	struct co_lot_wait *next, **prev; /* under the bucket's lock */
 	int tag;                          /* the waiter's own: reader, writer */
+	bool lost;                        /* was woken, and somebody was faster */
 };
 
 /* co_lot_enter - arm the caller's parker and queue w, on the caller's stack,
- * under addr: at the end, or in front where it has waited before. */
-void co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool front);
+ * under addr: at the end, or in front where it was woken and has lost. */
+void co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost);
 
 /* Not waiting any more: woken, timed out, or no need.  Always called. */
 void co_lot_leave(struct co_lot_wait *w);
@@ -35,6 +36,11 @@ bool co_lot_any(const void *addr);
 
 /* Wake up to n of those who wait, longest first; returns how many. */
 int co_lot_wake(const void *addr, int n);
+
+/* The same for objects that whoever comes first may take.  True: one of those
+ * woken has lost before.  Then the caller should let it run, co_yield(), or
+ * two that always take it back at once keep all others out for ever. */
+bool co_lot_wake_fair(const void *addr, int n);
 
 /* Is somebody with this tag waiting there? */
 bool co_lot_tag(const void *addr, int tag);
