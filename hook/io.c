@@ -231,6 +231,7 @@ co_io_wait(struct co_io *io)
 		why = co_park(w.parker, until, io->why, (uintptr_t)io->fd,
 			      true);
 		co_fd_leave(&w);
+		co_sig_handle();
 		if (why == CO_CLOSED || io->slot->gen != io->gen) {
 			errno = EBADF;
 			return -1;

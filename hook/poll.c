@@ -132,6 +132,7 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 		w = co_park(m.p, deadline, why,
 			    n == 1 ? (uintptr_t)fds[0].fd : 0, true);
 		many_leave(&m);
+		co_sig_handle();
 		if (w != CO_TIMEOUT && self->handled == handled)
 			continue;
 		r = real.poll(fds, n, 0);
@@ -302,6 +303,7 @@ wait_select(struct co *self, struct sets *s, int n, int64_t deadline)
 		}
 		w = co_park(m.p, deadline, "select", 0, true);
 		many_leave(&m);
+		co_sig_handle();
 		if (self->handled != handled) {
 			r = ask(s, n, false);
 			if (r == 0) {

@@ -3,14 +3,14 @@
 #include "hook/region.h"
 
 LET_BLOCK_EINTR(pid_t, waitpid, (pid_t pid, int *status, int options),
-		(pid, status, options))
-LET_BLOCK_EINTR(pid_t, wait, (int *status), (status))
+		(pid, status, options), options & WNOHANG)
+LET_BLOCK_EINTR(pid_t, wait, (int *status), (status), false)
 LET_BLOCK_EINTR(pid_t, wait4,
 		(pid_t pid, int *status, int options, struct rusage *ru),
-		(pid, status, options, ru))
+		(pid, status, options, ru), options & WNOHANG)
 LET_BLOCK_EINTR(int, waitid,
 		(idtype_t type, id_t id, siginfo_t *info, int options),
-		(type, id, info, options))
+		(type, id, info, options), options & WNOHANG)
 int system(const char *command);
 LET_BLOCK(int, system, (const char *command), (command))
 

@@ -21,8 +21,9 @@
 	}
 
 /* The same for a call that a signal handler interrupts: one that ran for
- * somebody else, who borrowed our kernel thread, does not count. */
-#define LET_BLOCK_EINTR(ret, name, params, args)                              \
+ * somebody else, who borrowed our kernel thread, does not count.  unless: it
+ * will not block at all. */
+#define LET_BLOCK_EINTR(ret, name, params, args, unless)                      \
 	COHOOK_EXPORT ret name params                                         \
 	{                                                                     \
 		struct co *self = co_here();                                  \
@@ -30,7 +31,7 @@
 		int saved = errno;                                            \
 		ret r;                                                        \
                                                                               \
-		if (likely(self == NULL))                                     \
+		if (likely(self == NULL) || (unless))                         \
 			return real.name args;                                \
 		handled = self->handled;                                      \
 		co_region_begin(#name, true);                                 \

@@ -209,6 +209,7 @@ wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
 		}
 		woken = co_park(w.parker, deadline, why, 0, true);
 		co_fd_leave(&w);
+		co_sig_handle();
 	}
 	self->sigwait = 0;
 	co_fd_forget(fd);
@@ -219,6 +220,8 @@ found:
 	if (r <= 0)
 		return -1;
 	errno = saved;
+	if (got.si_code == SI_TKILL)
+		got.si_code = SI_USER; /* as glibc has it */
 	if (info != NULL && !co_put(info, &got, sizeof(got))) {
 		errno = EFAULT;
 		return -1;

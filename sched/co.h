@@ -185,8 +185,8 @@ void co_arm(struct co_parker *p);
  *
  * why       static text for the dump: the call's name
  * what      an address or a descriptor, for the dump
- * Returns   why it was woken.  Signals that came for the coroutine meanwhile
- *           have been handled when it returns. */
+ * Returns   why it was woken.  The caller takes back what it has left with
+ *           others to be woken by, and then calls co_sig_handle(). */
 enum co_why co_park(struct co_parker *p, int64_t deadline, const char *why,
 		    uintptr_t what, bool may_interrupt);
 
@@ -356,6 +356,9 @@ void co_poller_forked(void);
 
 void co_monitor_start(void);
 void co_monitor_nudge(void);
+bool co_monitor_runs(void);
+/* Look now: a slot is to be handed over. */
+void co_monitor_poke(void);
 void co_monitor_forked(void);
 bool co_slot_hand_over(struct co_slot *s);
 void co_each_slot(void (*f)(struct co_slot *));
@@ -373,6 +376,23 @@ void co_sig_born(struct co *co);
 void co_sig_gone(struct co *co);
 void co_sig_m_start(struct co_m *m);
 void co_sig_run_pending(struct co *self);
+static inline bool
+co_sig_any(struct co *self)
+{
+	return __builtin_expect(atomic_load_explicit(&self->sig_todo,
+						     memory_order_relaxed) != 0,
+				0);
+}
+/* Run what has come for the caller meanwhile.  A handler may wait, and it may
+ * leave by longjmp(3): nothing may be armed, queued or locked. */
+static inline void
+co_sig_handle(void)
+{
+	struct co *self = co_tls.self;
+
+	if (self != NULL && co_sig_any(self))
+		co_sig_run_pending(self);
+}
 /* Queue a signal for co, and wake it: its handler runs on its own stack.
  * 0, or EAGAIN. */
 int co_sig_queue(struct co *co, int signo, const siginfo_t *info);

@@ -165,6 +165,7 @@ co_lot_park(struct co_lot_wait *w, int64_t deadline, const char *why,
 		co_park(w->parker, deadline, why, w->addr, may_interrupt);
 
 	co_lot_leave(w);
+	co_sig_handle();
 	return r;
 }
 

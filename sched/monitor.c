@@ -24,6 +24,7 @@ enum {
 
 static _Atomic int started;
 static _Atomic uint32_t asleep;   /* futex */
+static _Atomic uint32_t poked;    /* futex: cut the round short */
 static int busy;
 
 static bool
@@ -77,7 +78,8 @@ look(struct co_slot *s)
 static void *
 monitor(void *arg)
 {
-	struct timespec round = { 0, ROUND };
+	struct timespec until;
+	int64_t t;
 	int quiet = 0;
 
 	(void)arg;
@@ -86,8 +88,11 @@ monitor(void *arg)
 		co_each_slot(look);
 		quiet = busy ? 0 : quiet + 1;
 		if (quiet < QUIET) {
-			sys4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &round,
-			     NULL);
+			t = co_now() + ROUND;
+			until.tv_sec = t / 1000000000;
+			until.tv_nsec = t % 1000000000;
+			sys_futex_wait(&poked, 0, &until);
+			atomic_store(&poked, 0);
 			continue;
 		}
 		/* Say so, then look once more: a worker that left its idle
@@ -144,9 +149,24 @@ co_monitor_nudge(void)
 	}
 }
 
+bool
+co_monitor_runs(void)
+{
+	return atomic_load_explicit(&started, memory_order_relaxed);
+}
+
+void
+co_monitor_poke(void)
+{
+	atomic_store(&poked, 1);
+	sys_futex_wake(&poked, 1);
+	co_monitor_nudge();
+}
+
 void
 co_monitor_forked(void)
 {
+	poked = 0;
 	started = 0;
 	asleep = 0;
 }

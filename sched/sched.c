@@ -34,7 +34,7 @@ static int nworkers = 1;
 /* Under lock. */
 static struct co_lock lock;
 static struct co *global_first, **global_last = &global_first;
-static struct co_m *idle_ms, *spare_ms;
+static struct co_m *idle_ms, *spare_ms, *unborn;
 static _Atomic long global_n;
 static _Atomic int nidle;
 struct co_m *co_all_m;          /* pushed to, never taken from */
@@ -471,20 +471,11 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 	}
 }
 
-static bool
-unlikely_pending(struct co *self)
-{
-	return __builtin_expect(atomic_load_explicit(&self->sig_todo,
-						     memory_order_relaxed) != 0,
-				0);
-}
-
 enum co_why
 co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	bool may_interrupt)
 {
 	struct co *self = p->co;
-	enum co_why woken;
 
 	if (self == NULL) {
 		park_thread(p, deadline, may_interrupt);
@@ -495,7 +486,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	self->may_interrupt = may_interrupt;
 	co_enter();
 	/* One that is pending already must not wait for the next event. */
-	if (unlikely_pending(self))
+	if (co_sig_any(self))
 		co_claim_and_wake(p, CO_SIGNAL);
 	if (deadline != CO_FOREVER)
 		co_timer_add(p, deadline);
@@ -506,20 +497,19 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	co_exit();
 	self->may_interrupt = 0;
 	self->why = NULL;
-	woken = co_disarm(p);
-	/* A handler may itself wait, with this same parker. */
-	if (unlikely_pending(self))
-		co_sig_run_pending(self);
-	return woken;
+	return co_disarm(p);
 }
 
 enum co_why
 co_sleep(int64_t deadline, const char *why, bool may_interrupt)
 {
 	struct co_parker *p = co_parker();
+	enum co_why woken;
 
 	co_arm(p);
-	return co_park(p, deadline, why, 0, may_interrupt);
+	woken = co_park(p, deadline, why, 0, may_interrupt);
+	co_sig_handle();
+	return woken;
 }
 
 bool
@@ -547,8 +537,7 @@ co_yield(void)
 		self->why = NULL;
 	}
 	co_exit();
-	if (unlikely_pending(self))
-		co_sig_run_pending(self);
+	co_sig_handle();
 	return others;
 }
 
@@ -559,11 +548,12 @@ free_slot(struct co_m *m)
 {
 	int i;
 
-	for (i = 0; i < nworkers; i++)
-		if (atomic_load(&slots[i].m) == NULL) {
-			atomic_store(&slots[i].m, m);
+	for (i = 0; i < nworkers; i++) {
+		struct co_m *nobody = NULL;
+
+		if (atomic_compare_exchange_strong(&slots[i].m, &nobody, m))
 			return &slots[i];
-		}
+	}
 	return NULL;
 }
 
@@ -680,20 +670,51 @@ co_m_new(void)
 	return m;
 }
 
+/* One that could not be born is kept for the next time. */
+static struct co_m *
+m_get(void)
+{
+	struct co_m *m;
+
+	co_lock(&lock);
+	m = unborn;
+	if (m != NULL)
+		unborn = m->next;
+	co_unlock(&lock);
+	if (m != NULL)
+		return m;
+	m = co_m_new();
+	if (m != NULL && co_stack_get(&m->stack, M_STACK, 4096) == 0)
+		return m;
+	return NULL;
+}
+
+static struct co_m *
+m_put(struct co_m *m)
+{
+	co_lock(&lock);
+	m->next = unborn;
+	unborn = m;
+	co_unlock(&lock);
+	return NULL;
+}
+
 /* Our stacks, not glibc's: after a fork glibc uses those of threads that are
  * gone again, and ours may hold what the child still reads. */
 static struct co_m *
 m_start(struct co_slot *s)
 {
-	struct co_m *m = co_m_new();
+	struct co_m *m = m_get(), *nobody = NULL;
 	uint64_t all = ~UINT64_C(0), old;
 	pthread_attr_t attr;
 	int err;
 
-	if (m == NULL || co_stack_get(&m->stack, M_STACK, 4096) != 0)
+	if (m == NULL)
 		return NULL;
 	m->slot = s;
-	atomic_store(&s->m, m);
+	/* Somebody may have come back for it meanwhile. */
+	if (!atomic_compare_exchange_strong(&s->m, &nobody, m))
+		return m_put(m);
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, m->stack.base, m->stack.size);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -705,21 +726,18 @@ m_start(struct co_slot *s)
 	if (err == 0)
 		return m;
 	atomic_store(&s->m, NULL);
-	co_stack_put(&m->stack, 0);
-	return NULL;
+	return m_put(m);
 }
 
-/* Give the slot, which nobody runs, to a kernel thread.  Not in a critical
- * section: a thread may have to be made. */
-bool
-co_slot_hand_over(struct co_slot *s)
+/* Give the slot, which nobody runs, to a spare kernel thread. */
+static bool
+to_spare(struct co_slot *s)
 {
-	static _Atomic int said;
 	struct co_m *m;
 
 	co_critical_begin();
 	co_lock(&lock);
-	m = spare_ms;
+	m = atomic_load(&s->m) == NULL ? spare_ms : NULL;
 	if (m != NULL) {
 		spare_ms = m->next;
 		m->slot = s;
@@ -728,10 +746,22 @@ co_slot_hand_over(struct co_slot *s)
 	}
 	co_unlock(&lock);
 	co_critical_end();
-	if (m != NULL) {
+	if (m != NULL)
 		sys_futex_wake(&m->wake, 1);
+	return m != NULL;
+}
+
+/* The same, or to a new one.  The monitor's: to make a thread takes memory,
+ * and a region may begin where the allocator is interrupted. */
+bool
+co_slot_hand_over(struct co_slot *s)
+{
+	static _Atomic int said;
+
+	if (to_spare(s))
 		return true;
-	}
+	if (atomic_load(&s->m) != NULL)
+		return true;
 	if (m_start(s) != NULL)
 		return true;
 	if (atomic_exchange(&said, 1) == 0)
@@ -752,7 +782,9 @@ co_region_begin(const char *why, bool lasting)
 	if (self == NULL)
 		return;
 	self->why = why;
-	if (!lasting || atomic_load_explicit(&co_count, memory_order_relaxed) < 2)
+	if (!lasting ||
+	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2 ||
+	    !co_monitor_runs())
 		return;
 	co_enter();
 	m = self->m;
@@ -762,17 +794,8 @@ co_region_begin(const char *why, bool lasting)
 		atomic_store(&s->m, NULL);
 	}
 	co_exit();
-	if (s == NULL || co_slot_hand_over(s))
-		return;
-	/* Nobody could be had: keep it, unless somebody took it meanwhile. */
-	co_enter();
-	co_lock(&lock);
-	if (self->m->slot == NULL && atomic_load(&s->m) == NULL) {
-		atomic_store(&s->m, self->m);
-		self->m->slot = s;
-	}
-	co_unlock(&lock);
-	co_exit();
+	if (s != NULL && !to_spare(s))
+		co_monitor_poke();
 }
 
 void
@@ -877,7 +900,7 @@ co_forked(void)
 	global_first = NULL;
 	global_last = &global_first;
 	global_n = 0;
-	idle_ms = spare_ms = NULL;
+	idle_ms = spare_ms = unborn = NULL;
 	nidle = 0;
 	poller = NULL;
 	co_all_m = m;
