@@ -49,14 +49,16 @@ co_deadline_abs(clockid_t clock, const struct timespec *ts)
 enum co_fd_kind
 co_fd_kind_of(int fd, struct co_fd *slot)
 {
-	CO_KEEP_ERRNO;
 	uint8_t kind = slot->kind;
+	int saved = errno;
 	struct stat st;
 
 	if (kind != CO_FD_UNKNOWN)
 		return kind;
-	if (fstat(fd, &st) != 0)
+	if (fstat(fd, &st) != 0) {
+		errno = saved;
 		return CO_FD_FILE; /* the real call knows the errno */
+	}
 	if (S_ISSOCK(st.st_mode))
 		kind = CO_FD_SOCKET;
 	else if (S_ISFIFO(st.st_mode))
@@ -73,15 +75,15 @@ co_fd_kind_of(int fd, struct co_fd *slot)
 bool
 co_fd_nonblock(int fd, struct co_fd *slot)
 {
-	CO_KEEP_ERRNO;
 	uint8_t flags = slot->flags;
-	int fl;
+	int fl, saved = errno;
 
 	if (flags & CO_FDF_BORROWED)
 		return false;
 	if (flags & CO_FDF_OURS && slot->shared_at == co_fd_shares)
 		return flags & CO_FDF_NONBLOCK;
 	fl = real.fcntl(fd, F_GETFL, 0);
+	errno = saved;
 	return fl >= 0 && fl & O_NONBLOCK;
 }
 

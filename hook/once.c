@@ -29,31 +29,30 @@ routine(void)
 	r.fn();
 }
 
-/* Also when the routine is left by an exception or a cancellation. */
-static void
-wake(int **control)
-{
-	co_lot_wake(*control, INT_MAX);
-}
-
 static int
 once_(int *control, void (*fn)(void))
 {
-	int *out __attribute__((cleanup(wake))) = control;
 	struct run before = run;
 	int r;
 
 	run.fn = fn;
-	run.control = out;
+	run.control = control;
 	r = real.pthread_once(control, routine);
 	run = before;
+	co_lot_wake(control, INT_MAX);
 	return r;
 }
+
+/* A routine that is left by an exception or a cancellation wakes nobody here,
+ * for that takes a personality routine, and with it another library: who waits
+ * looks again now and then. */
+enum { AGAIN_FIRST = 10 * 1000 * 1000, AGAIN_MOST = 640 * 1000 * 1000 };
 
 COHOOK_EXPORT int
 pthread_once(pthread_once_t *once, void (*fn)(void))
 {
 	struct co_lot_wait w;
+	int64_t again = AGAIN_FIRST;
 	int v;
 
 	if (likely(!co_active))
@@ -71,7 +70,10 @@ pthread_once(pthread_once_t *once, void (*fn)(void))
 			co_lot_leave(&w);
 			continue;
 		}
-		co_lot_park(&w, CO_FOREVER, "pthread_once", false);
+		co_lot_park(&w, co_deadline_after(again), "pthread_once",
+			    false);
+		if (again < AGAIN_MOST)
+			again *= 2;
 	}
 }
 COHOOK_ALIAS(__pthread_once, pthread_once);

@@ -15,12 +15,12 @@
 static bool
 stream(int fd)
 {
-	CO_KEEP_ERRNO;
-	int type = 0;
+	int type = 0, saved = errno;
 	socklen_t len = sizeof(type);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       type == SOCK_STREAM;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
+		errno = saved;
+	return type == SOCK_STREAM;
 }
 
 /* A wait by the peeker is no use where the error queue is asked: that never

@@ -84,15 +84,6 @@ co_put(void *user, const void *src, size_t n)
 	return co_copy(user, src, n) == 0;
 }
 
-/* Anything that our own code sets aside for its errno's sake. */
-#define CO_KEEP_ERRNO                                                         \
-	__attribute__((cleanup(co_errno_back))) int co_errno_kept = errno
-static inline void
-co_errno_back(int *kept)
-{
-	errno = *kept;
-}
-
 /* thread.c: the coroutine of a pthread_t, NULL if it is none (any more). */
 struct co *co_of_thread(pthread_t th);
 /* key.c: run the destructors of the calling thread's keys. */

@@ -839,6 +839,7 @@ co_start(int workers)
 	struct co_tls *tls;
 	struct co *co;
 	pthread_attr_t attr;
+	uint64_t all = ~UINT64_C(0), old;
 	size_t len;
 	int i, err;
 
@@ -856,7 +857,11 @@ co_start(int workers)
 	pthread_attr_setstack(&attr, stack.base, stack.size);
 	tcb.tid = (1 << 22) - 1;
 	tcb.first = nothing;
+	/* It begins to run when main first waits: by then the program may
+	 * have blocked what kills it now. */
+	sys_sigmask(SIG_BLOCK, &all, &old);
 	err = co_tcb_create(&tcb, &attr, m0_main, m);
+	sys_sigmask(SIG_SETMASK, &old, NULL);
 	if (err != 0) {
 		co_stack_put(&stack, 0);
 		return -1;
