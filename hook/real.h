@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 struct co_real {
@@ -45,6 +47,8 @@ void co_real_init(void);
 		__attribute__((visibility("default"), alias(#name), copy(name)))
 
 /* Declared by headers only where _FORTIFY_SOURCE is on. */
+void __longjmp_chk(struct __jmp_buf_tag *env, int val)
+	__attribute__((noreturn));
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,

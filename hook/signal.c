@@ -274,10 +274,13 @@ on_fault(int sig, siginfo_t *info, void *uc)
 		       "COHOOK_STACK or pthread_attr_setstacksize()",
 		       (long)self->id, self->name,
 		       (unsigned long)self->stack.size / 1024, (void *)at);
-	/* Then as ever: the instruction is run again and kills. */
+	/* Then as ever: the instruction is run again and kills, or what was
+	 * sent is sent again. */
 	memset(&dfl, 0, sizeof(dfl));
 	dfl.sa_handler = SIG_DFL;
 	real.sigaction(sig, &dfl, NULL);
+	if (info->si_code <= 0)
+		sys3(SYS_tgkill, sys0(SYS_getpid), sys0(SYS_gettid), sig);
 }
 
 static int

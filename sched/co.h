@@ -85,7 +85,7 @@ struct co {
 	uint8_t may_interrupt;  /* parked where a signal may wake it */
 	uint8_t in_handler;     /* signal handlers on its stack, or left by
 	                         * longjmp: the kernel knows its mask best */
-	uint8_t uses_masks;     /* has set a signal mask */
+	uint8_t uses_masks;     /* changes its mask past us: ask the kernel */
 	uint8_t altstack_set;
 	const char *why;        /* static text: the call it waits in */
 	_Atomic uintptr_t what; /* what it waits for: an address or an fd */

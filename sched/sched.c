@@ -884,6 +884,7 @@ co_start(int workers)
 	sys2(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
 	co_sig_m_start(m);
 	co_sig_born(co);
+	co_main_alive = co;
 	co_tls.self = co;
 	co_active = 1;
 	for (i = 1; i < nworkers; i++)

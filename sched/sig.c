@@ -103,7 +103,6 @@ co_sig_born(struct co *co)
 	co_unlock(&mask_lock);
 	if (more)
 		co_idle_resync();
-	co->uses_masks = self == NULL || self->uses_masks;
 }
 
 static struct co_lock free_lock;
@@ -202,8 +201,7 @@ co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 	uint64_t want = to != NULL ? to->sigmask : co_sig_idle_mask(), old;
 
 	if (from != NULL && (from->uses_masks || from->in_handler)) {
-		/* Only the kernel knows: siglongjmp(3) and handlers change the
-		 * mask past us. */
+		/* Only the kernel knows: handlers change the mask past us. */
 		sys_sigmask(SIG_SETMASK, &want, &old);
 		if (m->ndeferred == 0 || ~(old | KILLSTOP) != 0)
 			set_mask(from, old);
@@ -351,7 +349,6 @@ co_sig_mask_changed(struct co *self)
 	uint64_t mask;
 
 	co_critical_begin();
-	self->uses_masks = 1;
 	sys_sigmask(SIG_BLOCK, NULL, &mask);
 	if (self->m->ndeferred == 0 || ~(mask | KILLSTOP) != 0) {
 		set_mask(self, mask);

@@ -92,7 +92,7 @@ alike descriptors '
 alike 'low numbers stay free' '
 	exec 3</dev/null; for i in 4 5 6 7 8 9; do
 		[ -e /proc/self/fd/$i ] && echo "$i is open"; done
-	bash -c "echo /proc/self/fd/*"; cat /proc/self/status | grep -c Threads'
+	bash -c "cd /proc/self/fd; echo [0-9] [0-9][0-9] [0-9][0-9][0-9]"; cat /proc/self/status | grep -c Threads'
 alike 'close everything' '
 	for ((i = 3; i < 256; i++)); do eval "exec $i>&-"; done
 	echo still | cat; (sleep 0.01) & wait $!; echo $?; sleep 0.01; echo $(echo here)'
