@@ -7,7 +7,7 @@
 
 /* glibc: struct __jmp_buf_tag, in <bits/types/struct___jmp_buf_tag.h>. */
 static void
-take_mask(const struct __jmp_buf_tag *env)
+take_mask(const jmp_buf env)
 {
 	if (unlikely(co_active) && co_here() != NULL && env->__mask_was_saved)
 		co_sigmask(SIG_SETMASK, (const sigset_t *)&env->__saved_mask,
@@ -15,7 +15,7 @@ take_mask(const struct __jmp_buf_tag *env)
 }
 
 #define JUMP(name)                                                            \
-	COHOOK_EXPORT void name(struct __jmp_buf_tag env[1], int val)         \
+	COHOOK_EXPORT void name(jmp_buf env, int val)          \
 	{                                                                     \
 		take_mask(env);                                               \
 		real.name(env, val);                                          \

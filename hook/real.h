@@ -47,7 +47,7 @@ void co_real_init(void);
 		__attribute__((visibility("default"), alias(#name), copy(name)))
 
 /* Declared by headers only where _FORTIFY_SOURCE is on. */
-void __longjmp_chk(struct __jmp_buf_tag *env, int val)
+void __longjmp_chk(jmp_buf env, int val)
 	__attribute__((noreturn));
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);

@@ -248,6 +248,20 @@ listens(int fd)
 	       yes;
 }
 
+/* A listener from before the runtime stood: is it TCP? */
+static void
+ask_protocol(int fd, struct co_fd *s)
+{
+	int protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	if (s->flags & (CO_FDF_TCP | CO_FDF_OURS | CO_FDF_ASKED))
+		return;
+	getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	atomic_fetch_or(&s->flags, CO_FDF_ASKED |
+				   (protocol == IPPROTO_TCP ? CO_FDF_TCP : 0));
+}
+
 /* accept has no MSG_DONTWAIT, and O_NONBLOCK on a listener is for all who
  * share it: ask first.  Where somebody else takes the connection in between,
  * the kernel thread waits, and the others go on without it. */
@@ -280,6 +294,7 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 		/* An accepted socket inherits these from its listener. */
 		s->timeout[CO_IN] = io.slot->timeout[CO_IN];
 		s->timeout[CO_OUT] = io.slot->timeout[CO_OUT];
+		ask_protocol(fd, io.slot);
 		s->flags |= io.slot->flags & CO_FDF_TCP;
 	}
 	errno = io.saved_errno;

@@ -52,6 +52,7 @@ enum {
 	CO_FDF_NONBLOCK = 8, /* O_NONBLOCK is set (only with OURS) */
 	CO_FDF_DUPPED = 16,  /* other numbers lead to the same description */
 	CO_FDF_BORROWED = 32,/* O_NONBLOCK is ours, for the length of a call */
+	CO_FDF_ASKED = 64,   /* whether it is TCP: the kernel was asked */
 };
 
 /* Moved on whenever somebody else may have come to share our descriptions:
