@@ -1,12 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* nss.c - names: libc's own resolver, exact to the last nsswitch.conf, in a
  * blocking region. */
+#include <arpa/inet.h>
+
 #include "hook/region.h"
 
-LET_BLOCK(int, getaddrinfo,
-	  (const char *node, const char *service, const struct addrinfo *hints,
-	   struct addrinfo **res),
-	  (node, service, hints, res))
+/* An address in figures is asked of nobody. */
+static bool
+is_numeric(const char *node, const struct addrinfo *hints)
+{
+	struct in6_addr any;
+
+	return node == NULL || inet_pton(AF_INET, node, &any) == 1 ||
+	       inet_pton(AF_INET6, node, &any) == 1 ||
+	       (hints != NULL && hints->ai_flags & AI_NUMERICHOST);
+}
+
+COHOOK_EXPORT int
+getaddrinfo(const char *node, const char *service,
+	    const struct addrinfo *hints, struct addrinfo **res)
+{
+	int r;
+
+	if (likely(co_here() == NULL))
+		return real.getaddrinfo(node, service, hints, res);
+	co_region_begin("getaddrinfo", !is_numeric(node, hints));
+	r = real.getaddrinfo(node, service, hints, res);
+	co_region_end();
+	return r;
+}
+
 LET_BLOCK(int, getnameinfo,
 	  (const struct sockaddr *addr, socklen_t len, char *host,
 	   socklen_t hostlen, char *serv, socklen_t servlen, int flags),

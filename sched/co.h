@@ -293,6 +293,9 @@ struct co_m {
 	_Atomic uint32_t wake;    /* futex: sleep while 0 */
 	struct co_m *next;        /* idle or spare list; sched lock */
 	int on_idle_list;
+	int born;                 /* has been through spare() or begun with a
+	                           * slot: nspare no longer counts it */
+	int64_t cpu;              /* monitor's: its CPU time at the last look */
 	uint64_t kmask;           /* the kernel's signal mask, as far as known */
 	struct co_sig deferred[CO_SIGS];
 	_Atomic int ndeferred;
@@ -356,11 +359,14 @@ void co_poller_forked(void);
 
 void co_monitor_start(void);
 void co_monitor_nudge(void);
-bool co_monitor_runs(void);
-/* Look now: a slot is to be handed over. */
-void co_monitor_poke(void);
+
 void co_monitor_forked(void);
-bool co_slot_hand_over(struct co_slot *s);
+/* Spare kernel threads: keep one; take one for a slot that it will be given,
+ * or put it back.  Keeping is not for signal handlers. */
+void co_spare_keep(void);
+struct co_m *co_spare_take(void);
+void co_spare_give(struct co_m *m, struct co_slot *s);
+void co_spare_return(struct co_m *m);
 void co_each_slot(void (*f)(struct co_slot *));
 int co_nworkers(void);
 bool co_somebody_polls(void);

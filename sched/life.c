@@ -336,6 +336,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	co_critical_end();
 	*out = co;
 	co_monitor_start();
+	co_spare_keep();
 	return 0;
 }
 

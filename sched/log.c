@@ -39,6 +39,12 @@ co_log_init(const char *spec)
 		log_fd = co_high_fd((int)fd);
 }
 
+int
+co_log_fd(void)
+{
+	return co_log_level > CO_ERROR ? log_fd : -1;
+}
+
 struct out {
 	char *p, *end;
 };

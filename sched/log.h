@@ -15,6 +15,9 @@ void co_log_init(const char *spec);
 
 extern int co_log_level;
 
+/* Where it goes; -1: nowhere, but for what we die of. */
+int co_log_fd(void);
+
 /* A small printf: %s %d %u %ld %lu %zu %p %x and %%; no widths. */
 void co_log(enum co_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -3,14 +3,18 @@
  *
  * Every ROUND it looks at each slot.  One whose holder has been out in the
  * program, or in a system call, since the last look is given to another
- * kernel thread.  When all slots have been idle for a while it sleeps until a
- * worker finds something to do again: an idle process wakes never.
+ * kernel thread; unless the holder only waits for a CPU, for so would the
+ * other.  When all slots have been idle for a while it sleeps until a worker
+ * finds something to do again: an idle process wakes never.
  *
  * Taking is an asymmetric Dekker: the holder stores "in" and loads "take" with
  * no barrier between, many million times a second; we store "take", have the
  * kernel put a barrier into every thread (membarrier(2)), and load "in".
  */
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/membarrier.h>
+#include <string.h>
 
 #include "ctx/sys.h"
 #include "sched/co.h"
@@ -24,8 +28,8 @@ enum {
 
 static _Atomic int started;
 static _Atomic uint32_t asleep;   /* futex */
-static _Atomic uint32_t poked;    /* futex: cut the round short */
-static int busy;
+static int busy;                  /* the monitor's own, as is: */
+static int own_files;             /* its table of descriptors is */
 
 static bool
 take(struct co_slot *s, struct co_m *m)
@@ -44,55 +48,110 @@ take(struct co_slot *s, struct co_m *m)
 	return true;
 }
 
+/* The state of a kernel thread of ours, as proc(5) has it; 0: unknown. */
+static char
+state_of(int tid)
+{
+	char text[256], *p;
+	long fd, n;
+
+	if (!own_files)
+		return 0;
+	co_format(text, sizeof(text), "/proc/self/task/%d/stat", tid);
+	fd = sys4(SYS_openat, AT_FDCWD, text, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	n = sys3(SYS_read, fd, text, sizeof(text) - 1);
+	sys1(SYS_close, fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name may hold anything */
+	return p != NULL && p[1] == ' ' ? p[2] : 0;
+}
+
+/* CPU time of a thread of ours, ns (clock_getcpuclockid(3): the kernel's
+ * encoding of a thread's clock). */
+static int64_t
+cpu_of(int tid)
+{
+	struct timespec ts = { 0, 0 };
+
+	sys2(SYS_clock_gettime, (int)(~(unsigned)tid << 3 | 6), &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+/* It has not moved for a round: does it wait for a CPU, like everybody? */
+static bool
+starved(struct co_m *m)
+{
+	int64_t cpu = cpu_of(m->tid), used = cpu - m->cpu;
+
+	m->cpu = cpu;
+	return used < ROUND / 4 && state_of(m->tid) == 'R';
+}
+
 static void
 look(struct co_slot *s)
 {
-	struct co_m *m = atomic_load(&s->m);
+	struct co_m *m = atomic_load(&s->m), *next;
 	uint32_t tick = atomic_load(&s->tick);
 	struct co *co;
 
-	if (m == NULL) {
-		/* Given up by a region for which there was no thread. */
-		co_slot_hand_over(s);
-		busy = 1;
-		return;
-	}
-	if (atomic_load(&s->idle))
+	if (m == NULL || atomic_load(&s->idle))
 		return;
 	busy = 1;
 	if (tick != s->seen_tick) {
 		s->seen_tick = tick;
+		m->cpu = cpu_of(m->tid);
 		return;
 	}
-	if (atomic_load(&co_count) < 2)
+	if (atomic_load(&co_count) < 2 || starved(m))
+		return;
+	next = co_spare_take();
+	if (next == NULL)
 		return;
 	co = m->cur;
-	if (!take(s, m))
+	if (!take(s, m)) {
+		co_spare_return(next);
 		return;
+	}
 	co_trace("took over from coroutine %ld (%s)",
 		 co ? (long)co->id : 0L,
 		 co && co->why ? co->why : "running");
-	co_slot_hand_over(s);
+	co_spare_give(next, s);
+}
+
+/* A table of descriptors of its own, empty: what it opens takes no number from
+ * the program, and it keeps nothing open that the program closes. */
+static void
+leave_files(void)
+{
+	int keep = co_log_fd();
+	unsigned first = 0;
+
+	if (keep > 0)
+		sys3(SYS_close_range, 0, keep - 1, CLOSE_RANGE_UNSHARE);
+	if (keep >= 0)
+		first = (unsigned)keep + 1;
+	own_files = sys3(SYS_close_range, first, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 }
 
 static void *
 monitor(void *arg)
 {
-	struct timespec until;
-	int64_t t;
+	struct timespec round = { 0, ROUND };
 	int quiet = 0;
 
 	(void)arg;
+	leave_files();
 	for (;;) {
 		busy = 0;
 		co_each_slot(look);
 		quiet = busy ? 0 : quiet + 1;
 		if (quiet < QUIET) {
-			t = co_now() + ROUND;
-			until.tv_sec = t / 1000000000;
-			until.tv_nsec = t % 1000000000;
-			sys_futex_wait(&poked, 0, &until);
-			atomic_store(&poked, 0);
+			sys4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &round,
+			     NULL);
 			continue;
 		}
 		/* Say so, then look once more: a worker that left its idle
@@ -149,24 +208,10 @@ co_monitor_nudge(void)
 	}
 }
 
-bool
-co_monitor_runs(void)
-{
-	return atomic_load_explicit(&started, memory_order_relaxed);
-}
-
-void
-co_monitor_poke(void)
-{
-	atomic_store(&poked, 1);
-	sys_futex_wake(&poked, 1);
-	co_monitor_nudge();
-}
-
 void
 co_monitor_forked(void)
 {
-	poked = 0;
+	own_files = 0;
 	started = 0;
 	asleep = 0;
 }

@@ -37,6 +37,7 @@ static struct co *global_first, **global_last = &global_first;
 static struct co_m *idle_ms, *spare_ms, *unborn;
 static _Atomic long global_n;
 static _Atomic int nidle;
+static _Atomic int nspare;      /* on the list, or about to be */
 struct co_m *co_all_m;          /* pushed to, never taken from */
 
 /* The m that waits in the poller; NULL: nobody does. */
@@ -576,7 +577,13 @@ spare(struct co_m *m)
 		atomic_store(&m->wake, 0);
 		m->next = spare_ms;
 		spare_ms = m;
+		/* The first is counted since it was asked for. */
+		if (m->born)
+			atomic_fetch_add(&nspare, 1);
+	} else if (!m->born) {
+		atomic_fetch_sub(&nspare, 1);
 	}
+	m->born = 1;
 	co_unlock(&lock);
 	if (m->slot == NULL) {
 		co_sig_idle(m);
@@ -631,6 +638,7 @@ co_m_loop(struct co_m *m)
 			spare(m);
 			continue;
 		}
+		co_spare_keep();
 		co = pick(m);
 		if (co == NULL && nworkers > 1)
 			co = steal(m->slot);
@@ -648,6 +656,7 @@ m_main(void *arg)
 
 	co_tls.m = m;
 	co_tls.critical = 1;
+	m->born = m->slot != NULL;
 	m->idle.tp = co_ctx_tp();
 	m->tid = (int)sys0(SYS_gettid);
 	co_sig_m_start(m);
@@ -689,32 +698,31 @@ m_get(void)
 	return NULL;
 }
 
-static struct co_m *
+static void
 m_put(struct co_m *m)
 {
 	co_lock(&lock);
 	m->next = unborn;
 	unborn = m;
 	co_unlock(&lock);
-	return NULL;
 }
 
 /* Our stacks, not glibc's: after a fork glibc uses those of threads that are
- * gone again, and ours may hold what the child still reads. */
-static struct co_m *
+ * gone again, and ours may hold what the child still reads.  s NULL: it will
+ * be spare. */
+static int
 m_start(struct co_slot *s)
 {
-	struct co_m *m = m_get(), *nobody = NULL;
+	struct co_m *m = m_get();
 	uint64_t all = ~UINT64_C(0), old;
 	pthread_attr_t attr;
 	int err;
 
 	if (m == NULL)
-		return NULL;
+		return -1;
 	m->slot = s;
-	/* Somebody may have come back for it meanwhile. */
-	if (!atomic_compare_exchange_strong(&s->m, &nobody, m))
-		return m_put(m);
+	if (s != NULL)
+		atomic_store(&s->m, m);
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, m->stack.base, m->stack.size);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -724,50 +732,82 @@ m_start(struct co_slot *s)
 	co_tls.nopark--;
 	sys_sigmask(SIG_SETMASK, &old, NULL);
 	if (err == 0)
-		return m;
-	atomic_store(&s->m, NULL);
-	return m_put(m);
+		return 0;
+	if (s != NULL)
+		atomic_store(&s->m, NULL);
+	m->slot = NULL;
+	m_put(m);
+	return -1;
 }
 
-/* Give the slot, which nobody runs, to a spare kernel thread. */
-static bool
-to_spare(struct co_slot *s)
+/* To make a thread takes memory, and a region may begin where the allocator is
+ * interrupted: so one is always kept, made where that cannot be. */
+void
+co_spare_keep(void)
+{
+	static _Atomic int said;
+	int none = 0;
+
+	if (atomic_load_explicit(&nspare, memory_order_relaxed) != 0 ||
+	    !atomic_compare_exchange_strong(&nspare, &none, 1))
+		return;
+	if (m_start(NULL) == 0)
+		return;
+	atomic_store(&nspare, 0);
+	if (atomic_exchange(&said, 1) == 0)
+		co_log(CO_WARN, "no kernel thread to take over with: what "
+				"blocks now holds up the others");
+}
+
+/* Take a spare kernel thread off its list; NULL: there is none. */
+static struct co_m *
+take_spare(void)
 {
 	struct co_m *m;
 
 	co_critical_begin();
 	co_lock(&lock);
-	m = atomic_load(&s->m) == NULL ? spare_ms : NULL;
+	m = spare_ms;
 	if (m != NULL) {
 		spare_ms = m->next;
-		m->slot = s;
-		atomic_store(&s->m, m);
-		atomic_store(&m->wake, 1);
+		atomic_fetch_sub(&nspare, 1);
 	}
 	co_unlock(&lock);
 	co_critical_end();
-	if (m != NULL)
-		sys_futex_wake(&m->wake, 1);
-	return m != NULL;
+	return m;
 }
 
-/* The same, or to a new one.  The monitor's: to make a thread takes memory,
- * and a region may begin where the allocator is interrupted. */
-bool
-co_slot_hand_over(struct co_slot *s)
+static void
+go_on_with(struct co_m *m, struct co_slot *s)
 {
-	static _Atomic int said;
+	m->slot = s;
+	atomic_store(&s->m, m);
+	atomic_store(&m->wake, 1);
+	sys_futex_wake(&m->wake, 1);
+}
 
-	if (to_spare(s))
-		return true;
-	if (atomic_load(&s->m) != NULL)
-		return true;
-	if (m_start(s) != NULL)
-		return true;
-	if (atomic_exchange(&said, 1) == 0)
-		co_log(CO_WARN, "no kernel thread to take over with: what "
-				"blocks now holds up the others");
-	return false;
+struct co_m *
+co_spare_take(void)
+{
+	return take_spare();
+}
+
+void
+co_spare_give(struct co_m *m, struct co_slot *s)
+{
+	go_on_with(m, s);
+}
+
+void
+co_spare_return(struct co_m *m)
+{
+	co_critical_begin();
+	co_lock(&lock);
+	m->next = spare_ms;
+	spare_ms = m;
+	atomic_fetch_add(&nspare, 1);
+	co_unlock(&lock);
+	co_critical_end();
 }
 
 /* --- blocking regions --- */
@@ -777,25 +817,24 @@ co_region_begin(const char *why, bool lasting)
 {
 	struct co *self = co_tls.self;
 	struct co_slot *s;
-	struct co_m *m;
+	struct co_m *m, *next;
 
 	if (self == NULL)
 		return;
 	self->why = why;
 	if (!lasting ||
-	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2 ||
-	    !co_monitor_runs())
+	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2)
 		return;
 	co_enter();
 	m = self->m;
 	s = m->slot;
-	if (s != NULL) {
+	next = s != NULL ? take_spare() : NULL;
+	if (next != NULL) {
+		/* Inside: the monitor might take it as well. */
 		m->slot = NULL;
-		atomic_store(&s->m, NULL);
+		go_on_with(next, s);
 	}
 	co_exit();
-	if (s != NULL && !to_spare(s))
-		co_monitor_poke();
 }
 
 void
@@ -878,6 +917,7 @@ co_start(int workers)
 		slots[i].id = i;
 	atomic_store(&slots[0].m, m);
 	m->slot = &slots[0];
+	m->born = 1;
 	m->cur = co;
 	m->in = 0;
 	co->m = m;
@@ -908,6 +948,7 @@ co_forked(void)
 	global_n = 0;
 	idle_ms = spare_ms = unborn = NULL;
 	nidle = 0;
+	nspare = 0;
 	poller = NULL;
 	co_all_m = m;
 	m->all_next = NULL;
