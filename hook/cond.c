@@ -23,8 +23,8 @@ wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
 	/* A handler that ran is a spurious wake-up, which POSIX allows. */
 	why = co_lot_park(&w, deadline, "pthread_cond_wait", false);
 	r2 = co_mutex_lock(m);
-	if (co_tls.self != NULL && co_tls.self->spent)
-		pthread_testcancel();
+	if (co_tls.self != NULL)
+		co_cancel_point(co_tls.self);
 	errno = saved;
 	return r2 != 0 ? r2 : why == CO_TIMEOUT ? ETIMEDOUT : 0;
 }

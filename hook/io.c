@@ -213,6 +213,7 @@ co_io_wait(struct co_io *io)
 	if (io->deadline < 0)
 		begin_wait(io);
 	for (;;) {
+		co_cancel_point(io->self);
 		/* A handler that ran since the call began. */
 		if (io->self->interrupted != io->interrupted ||
 		    (io->timed && io->self->handled != io->handled)) {

@@ -101,6 +101,7 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 	if (many_init(&m, n) != 0)
 		return -1; /* ENOMEM */
 	for (;;) {
+		co_cancel_point(self);
 		m.p = co_parker();
 		co_arm(m.p);
 		err = 0;
@@ -272,6 +273,7 @@ wait_select(struct co *self, struct sets *s, int n, int64_t deadline)
 	if (many_init(&m, (size_t)fds) != 0)
 		return -1;
 	for (;;) {
+		co_cancel_point(self);
 		m.p = co_parker();
 		co_arm(m.p);
 		for (fd = err = 0; fd < n && err == 0; fd++)

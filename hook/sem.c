@@ -14,6 +14,8 @@ wait_until(sem_t *s, int64_t deadline)
 	int saved = errno, r;
 
 	for (;;) {
+		if (self != NULL)
+			co_cancel_point(self);
 		co_lot_enter(&w, s, 0, lost);
 		r = real.sem_trywait(s);
 		if (r != 0 && errno == EAGAIN && why == CO_TIMEOUT)

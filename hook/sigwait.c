@@ -89,8 +89,10 @@ sigpending(sigset_t *set)
 static int
 until_handled(struct co *self, unsigned handled, const char *why)
 {
-	while (self->handled == handled)
+	while (self->handled == handled) {
+		co_cancel_point(self);
 		co_sleep(CO_FOREVER, why, true);
+	}
 	errno = EINTR;
 	return -1;
 }

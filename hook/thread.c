@@ -11,6 +11,9 @@
 #include "sched/log.h"
 #include "sched/lot.h"
 
+/* glibc's own (nptl/pthreadP.h). */
+enum { SIGCANCEL = 32 };
+
 /* A pthread_t is the thread pointer (psABI: %fs:0 holds its own address, and
  * glibc's pthread_self() is that), so our own thread-local says whose it is. */
 struct co *
@@ -132,6 +135,11 @@ join(struct co *co, void **result, int64_t deadline)
 	co_unlock(&co->join_lock);
 	co_critical_end();
 	while (!atomic_load(&co->done)) {
+		if (co_tls.self != NULL && unlikely(co_tls.self->cancel)) {
+			co->joining = 0; /* another may join it then */
+			co_cancel_point(co_tls.self);
+			co->joining = 1;
+		}
 		if (deadline == 0 || why == CO_TIMEOUT) {
 			co->joining = 0;
 			return deadline == 0 ? EBUSY : ETIMEDOUT;
@@ -255,10 +263,23 @@ pthread_cancel(pthread_t th)
 
 	if (co == NULL)
 		return real.pthread_cancel(th);
-	co->spent = 1; /* glibc has it marked: it ends glibc's way */
+	if (co->done)
+		return 0;
+	co->spent = 1; /* it ends glibc's way */
+	/* Marks it; the signal goes to a kernel thread that there is not. */
 	r = real.pthread_cancel(th);
+	if (r != 0 && r != ESRCH)
+		return r;
+	co->cancel = 1;
+	co_critical_begin();
+	co_lock(&co->lock);
+	atomic_store(&co->sig_todo, 1);
+	if (co->region)
+		sys3(SYS_tgkill, sys0(SYS_getpid), co->m->tid, SIGCANCEL);
+	co_unlock(&co->lock);
+	co_critical_end();
 	co_claim_and_wake(&co->parker, CO_SIGNAL);
-	return r == ESRCH ? 0 : r;
+	return 0;
 }
 
 COHOOK_EXPORT int

@@ -11,6 +11,7 @@ sleep_until(struct co *self, int64_t deadline, const char *why)
 	unsigned handled = self->handled;
 
 	do {
+		co_cancel_point(self);
 		if (co_sleep(deadline, why, true) == CO_TIMEOUT)
 			return 0;
 	} while (self->handled == handled);

@@ -23,6 +23,16 @@ co_here(void)
 	return co_tls.self;
 }
 
+/* A cancellation point of ours: nothing may be armed, queued or locked, as for
+ * a handler that leaves by longjmp(3).  glibc has the state, the type and the
+ * request, and unwinds from here. */
+static inline void
+co_cancel_point(struct co *self)
+{
+	if (unlikely(self->cancel))
+		pthread_testcancel();
+}
+
 /* A loop of tries on a descriptor. */
 struct co_io {
 	int fd, dir;

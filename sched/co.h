@@ -109,6 +109,9 @@ struct co {
 	uint8_t own_stack;      /* stack is ours, not the program's */
 	uint8_t recycled;       /* the block has had a life before */
 	uint8_t spent;          /* must end through glibc: cannot be recycled */
+	_Atomic uint8_t cancel; /* somebody has cancelled it */
+	_Atomic uint8_t region; /* in a lasting one: alone on its kernel thread;
+	                         * changed under lock */
 	uint8_t light;          /* of cohook_go(): counted by cohook_run() */
 	void *(*fn)(void *);
 	void *arg;

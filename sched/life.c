@@ -310,6 +310,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 		co->joining = co->real_exit = 0;
 		co->uses_masks = co->in_handler = co->altstack_set = 0;
 		co->handled = co->interrupted = 0;
+		co->cancel = co->region = 0;
 	} else {
 		err = fresh(b, &co);
 		if (err != 0)

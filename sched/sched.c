@@ -812,6 +812,14 @@ co_spare_return(struct co_m *m)
 
 /* --- blocking regions --- */
 
+static void
+in_region(struct co *self, uint8_t in)
+{
+	co_lock(&self->lock);
+	self->region = in;
+	co_unlock(&self->lock);
+}
+
 void
 co_region_begin(const char *why, bool lasting)
 {
@@ -834,6 +842,7 @@ co_region_begin(const char *why, bool lasting)
 		m->slot = NULL;
 		go_on_with(next, s);
 	}
+	in_region(self, 1);
 	co_exit();
 }
 
@@ -842,8 +851,14 @@ co_region_end(void)
 {
 	struct co *self = co_tls.self;
 
-	if (self != NULL)
-		self->why = NULL;
+	if (self == NULL)
+		return;
+	self->why = NULL;
+	if (self->region) {
+		co_critical_begin();
+		in_region(self, 0);
+		co_critical_end();
+	}
 }
 
 /* --- starting --- */
