@@ -42,9 +42,15 @@ void co_real_init(void);
 #define COHOOK_EXPORT __attribute__((visibility("default")))
 
 /* Another name of a hook, in the file that defines it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define COHOOK_SAME_AS(name) copy(name) /* nothrow and its like; gcc asks */
+#else
+#define COHOOK_SAME_AS(name)
+#endif
 #define COHOOK_ALIAS(other, name)                                             \
 	extern __typeof__(name) other                                         \
-		__attribute__((visibility("default"), alias(#name), copy(name)))
+		__attribute__((visibility("default"), alias(#name),           \
+			       COHOOK_SAME_AS(name)))
 
 /* Declared by headers only where _FORTIFY_SOURCE is on. */
 void __longjmp_chk(jmp_buf env, int val)
