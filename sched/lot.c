@@ -124,7 +124,7 @@ wake(const void *addr, int n, bool *lost)
 int
 co_lot_wake(const void *addr, int n)
 {
-	bool lost;
+	bool lost = false;
 
 	return co_lot_any(addr) ? wake(addr, n, &lost) : 0;
 }
