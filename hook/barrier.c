@@ -31,6 +31,10 @@ pthread_barrier_init(pthread_barrier_t *o, const pthread_barrierattr_t *attr,
 	r = real.pthread_barrier_init(o, attr, n);
 	if (r != 0)
 		return r;
+	if (!co_may_start()) {
+		b->tag = 0;
+		return 0;
+	}
 	if (attr != NULL)
 		pthread_barrierattr_getpshared(attr, &pshared);
 	if (pshared == PTHREAD_PROCESS_SHARED) {

@@ -104,6 +104,8 @@ pthread_cond_broadcast(pthread_cond_t *c)
 COHOOK_EXPORT int
 cnd_wait(cnd_t *c, mtx_t *m)
 {
+	if (likely(!co_active))
+		return real.cnd_wait(c, m);
 	return pthread_cond_wait((pthread_cond_t *)c, (pthread_mutex_t *)m) == 0
 		       ? thrd_success
 		       : thrd_error;
@@ -112,6 +114,8 @@ cnd_wait(cnd_t *c, mtx_t *m)
 COHOOK_EXPORT int
 cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *ts)
 {
+	if (likely(!co_active))
+		return real.cnd_timedwait(c, m, ts);
 	switch (pthread_cond_timedwait((pthread_cond_t *)c,
 				       (pthread_mutex_t *)m, ts)) {
 	case 0:
@@ -126,6 +130,8 @@ cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *ts)
 COHOOK_EXPORT int
 cnd_signal(cnd_t *c)
 {
+	if (likely(!co_active))
+		return real.cnd_signal(c);
 	pthread_cond_signal((pthread_cond_t *)c);
 	return thrd_success;
 }
@@ -133,6 +139,8 @@ cnd_signal(cnd_t *c)
 COHOOK_EXPORT int
 cnd_broadcast(cnd_t *c)
 {
+	if (likely(!co_active))
+		return real.cnd_broadcast(c);
 	pthread_cond_broadcast((pthread_cond_t *)c);
 	return thrd_success;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* init.c - at load: find libc, read the environment; later, start the runtime
  * when the first thread is asked for. */
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,22 @@ read_env(void)
 						     : CO_GUARD_MADVISE);
 }
 
+/* A sanitizer keeps state of its own for each thread that it has seen begin and
+ * end.  AddressSanitizer is content if every coroutine is a thread of glibc's
+ * from its beginning to its end; ThreadSanitizer has the creator wait for the
+ * new thread to run, which one that shares its kernel thread does not. */
+static void
+see_sanitizers(void)
+{
+	co_never_recycle = dlsym(RTLD_DEFAULT, "__asan_init") != NULL;
+	if (co_env.off || co_env.native ||
+	    dlsym(RTLD_DEFAULT, "__tsan_init") == NULL)
+		return;
+	co_env.native = 1;
+	co_log(CO_WARN, "the program runs under ThreadSanitizer: threads stay "
+			"native");
+}
+
 bool
 co_may_start(void)
 {
@@ -119,6 +136,7 @@ load(void)
 {
 	co_real_init();
 	read_env();
+	see_sanitizers();
 	co_fork_init();
 	if (co_env.now)
 		co_start_now();

@@ -50,13 +50,19 @@ pthread_key_delete(pthread_key_t key)
 COHOOK_EXPORT int
 tss_create(tss_t *key, tss_dtor_t fn)
 {
-	return pthread_key_create(key, fn) == 0 ? thrd_success : thrd_error;
+	int r = real.tss_create(key, fn);
+
+	if (r == thrd_success)
+		note(*key, fn);
+	return r;
 }
 
 COHOOK_EXPORT void
 tss_delete(tss_t key)
 {
-	pthread_key_delete(key);
+	if (key < KEYS)
+		used[key] = 0;
+	real.tss_delete(key);
 }
 
 /* Rounds as POSIX has them, pthread_key_create(3p): while there are values,

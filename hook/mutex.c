@@ -196,17 +196,23 @@ thrd_of(int err)
 COHOOK_EXPORT int
 mtx_lock(mtx_t *m)
 {
+	if (likely(!co_active))
+		return real.mtx_lock(m);
 	return thrd_of(pthread_mutex_lock((pthread_mutex_t *)m));
 }
 
 COHOOK_EXPORT int
 mtx_timedlock(mtx_t *m, const struct timespec *ts)
 {
+	if (likely(!co_active))
+		return real.mtx_timedlock(m, ts);
 	return thrd_of(pthread_mutex_timedlock((pthread_mutex_t *)m, ts));
 }
 
 COHOOK_EXPORT int
 mtx_unlock(mtx_t *m)
 {
+	if (likely(!co_active))
+		return real.mtx_unlock(m);
 	return thrd_of(pthread_mutex_unlock((pthread_mutex_t *)m));
 }

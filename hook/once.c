@@ -81,5 +81,9 @@ COHOOK_ALIAS(__pthread_once, pthread_once);
 COHOOK_EXPORT void
 call_once(once_flag *once, void (*fn)(void))
 {
+	if (likely(!co_active)) {
+		real.call_once(once, fn);
+		return;
+	}
 	pthread_once((pthread_once_t *)once, fn);
 }

@@ -87,6 +87,8 @@ thrd_create(thrd_t *th, thrd_start_t fn, void *arg)
 {
 	int err;
 
+	if (!co_may_start())
+		return real.thrd_create(th, fn, arg);
 	err = pthread_create(th, NULL, (void *(*)(void *))(uintptr_t)fn, arg);
 	return err == 0 ? thrd_success : err == ENOMEM || err == EAGAIN
 						 ? thrd_nomem
@@ -111,6 +113,8 @@ pthread_exit(void *result)
 COHOOK_EXPORT void
 thrd_exit(int result)
 {
+	if (likely(!co_active))
+		real.thrd_exit(result);
 	pthread_exit((void *)(intptr_t)result);
 }
 
@@ -181,6 +185,8 @@ pthread_join(pthread_t th, void **result)
 COHOOK_EXPORT int
 thrd_join(thrd_t th, int *result)
 {
+	if (likely(!co_active))
+		return real.thrd_join(th, result);
 	void *r;
 
 	if (pthread_join(th, &r) != 0)
@@ -222,6 +228,8 @@ pthread_clockjoin_np(pthread_t th, void **result, clockid_t clock,
 COHOOK_EXPORT int
 pthread_timedjoin_np(pthread_t th, void **result, const struct timespec *ts)
 {
+	if (likely(!co_active))
+		return real.pthread_timedjoin_np(th, result, ts);
 	return pthread_clockjoin_np(th, result, CLOCK_REALTIME, ts);
 }
 
@@ -252,6 +260,8 @@ pthread_detach(pthread_t th)
 COHOOK_EXPORT int
 thrd_detach(thrd_t th)
 {
+	if (likely(!co_active))
+		return real.thrd_detach(th);
 	return pthread_detach(th) == 0 ? thrd_success : thrd_error;
 }
 
@@ -282,18 +292,36 @@ pthread_cancel(pthread_t th)
 	return 0;
 }
 
+/* The stack that a kernel thread of ours has for itself: the first of them is
+ * none to glibc, and a sanitizer asks. */
+static struct co_stack *
+m_stack(pthread_t th)
+{
+	struct co_tls *tls;
+
+	if (!co_active)
+		return NULL;
+	tls = (struct co_tls *)((uintptr_t)th +
+				((uintptr_t)&co_tls - co_ctx_tp()));
+	return tls->m != NULL ? &tls->m->stack : NULL;
+}
+
 COHOOK_EXPORT int
 pthread_getattr_np(pthread_t th, pthread_attr_t *attr)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
 	int r;
 
-	if (co == NULL || co->is_main)
+	struct co_stack *stack = co != NULL ? &co->stack : m_stack(th);
+
+	if (stack == NULL || (co != NULL && co->is_main))
 		return real.pthread_getattr_np(th, attr);
 	r = pthread_attr_init(attr);
 	if (r != 0)
 		return r;
-	pthread_attr_setstack(attr, co->stack.base, co->stack.size);
+	pthread_attr_setstack(attr, stack->base, stack->size);
+	if (co == NULL)
+		return 0;
 	pthread_attr_setguardsize(attr, co->own_guard);
 	pthread_attr_setdetachstate(attr, co->detached
 						  ? PTHREAD_CREATE_DETACHED

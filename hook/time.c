@@ -169,5 +169,9 @@ COHOOK_ALIAS(__sched_yield, sched_yield);
 COHOOK_EXPORT void
 thrd_yield(void)
 {
-	sched_yield();
+	int saved = errno;
+
+	if (likely(co_here() == NULL) || !co_yield())
+		real.thrd_yield();
+	errno = saved;
 }

@@ -257,6 +257,8 @@ extern void (*co_on_done)(struct co *);
 /* Set up in co_start(); also the first context of each m. */
 struct co *co_main_co(void);
 
+/* Every coroutine ends by glibc's own code. */
+extern bool co_never_recycle;
 extern struct co_lock co_all_lock;
 extern struct co *co_all;
 extern _Atomic long co_count;       /* coroutines, main included */

@@ -29,6 +29,7 @@ struct pool {
 	struct co *free;
 };
 
+bool co_never_recycle;
 struct co_lock co_all_lock;
 struct co *co_all;
 _Atomic long co_count, co_threads, co_light_count;
@@ -183,7 +184,7 @@ life(void *arg)
 		if (co_on_life_begin != NULL)
 			co_on_life_begin(co);
 		co->result = co->fn(co->arg);
-		if (co->spent || !co->own_stack) {
+		if (co->spent || !co->own_stack || co_never_recycle) {
 			co->real_exit = 1;
 			return co->result;
 		}
