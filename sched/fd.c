@@ -14,9 +14,16 @@ enum {
 };
 
 _Atomic uint32_t co_fd_shares;
-static _Atomic(struct co_fd *) *root; /* LEAVES of them; made at first use */
+typedef _Atomic(struct co_fd *) leaf_ref;
+static _Atomic(leaf_ref *) root;      /* LEAVES of them; made at first use */
 static struct co_lock lock;           /* making leaves, renewing slots */
 static uint32_t epoch = 1;
+
+static bool
+is_current(struct co_fd *s)
+{
+	return atomic_load_explicit(&s->epoch, memory_order_acquire) == epoch;
+}
 
 /* A slot that was last used before a fork: nothing in it holds here. */
 static void
@@ -31,44 +38,47 @@ renew(struct co_fd *s)
 		memset(s, 0, sizeof(*s));
 		s->gen = gen + 1;
 		s->timeout[CO_IN] = s->timeout[CO_OUT] = -1;
-		atomic_thread_fence(memory_order_release);
-		s->epoch = epoch;
+		atomic_store_explicit(&s->epoch, epoch, memory_order_release);
 	}
 	co_unlock(&lock);
 	co_critical_end();
 }
 
+static leaf_ref *
+make_root(void)
+{
+	leaf_ref *r;
+	void *p;
+
+	co_critical_begin();
+	co_lock(&lock);
+	r = root;
+	if (r == NULL) {
+		p = mmap(NULL, LEAVES * sizeof(*r), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p != MAP_FAILED)
+			root = r = p;
+	}
+	co_unlock(&lock);
+	co_critical_end();
+	return r;
+}
+
 static struct co_fd *
 leaf_of(int fd, bool make)
 {
+	leaf_ref *refs = atomic_load_explicit(&root, memory_order_acquire);
 	struct co_fd *leaf;
-	void *p;
 
 	if (fd < 0)
 		return NULL;
-	if (root == NULL) {
-		if (!make)
-			return NULL;
-		co_critical_begin();
-		co_lock(&lock);
-		if (root == NULL) {
-			p = mmap(NULL, LEAVES * sizeof(*root),
-				 PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				 -1, 0);
-			if (p != MAP_FAILED)
-				root = p;
-		}
-		co_unlock(&lock);
-		co_critical_end();
-		if (root == NULL)
-			return NULL;
-	}
-	leaf = atomic_load_explicit(&root[fd / LEAF], memory_order_acquire);
+	if (refs == NULL && (!make || (refs = make_root()) == NULL))
+		return NULL;
+	leaf = atomic_load_explicit(&refs[fd / LEAF], memory_order_acquire);
 	if (leaf == NULL && make) {
 		co_critical_begin();
 		co_lock(&lock);
-		leaf = atomic_load_explicit(&root[fd / LEAF],
+		leaf = atomic_load_explicit(&refs[fd / LEAF],
 					    memory_order_acquire);
 		if (leaf == NULL) {
 			leaf = mmap(NULL, LEAF * sizeof(*leaf),
@@ -77,7 +87,7 @@ leaf_of(int fd, bool make)
 			if (leaf == MAP_FAILED)
 				leaf = NULL;
 			else
-				atomic_store_explicit(&root[fd / LEAF], leaf,
+				atomic_store_explicit(&refs[fd / LEAF], leaf,
 						      memory_order_release);
 		}
 		co_unlock(&lock);
@@ -94,7 +104,7 @@ co_fd(int fd)
 	if (leaf == NULL)
 		return NULL;
 	s = &leaf[fd % LEAF];
-	if (s->epoch != epoch)
+	if (!is_current(s))
 		renew(s);
 	return s;
 }
@@ -107,7 +117,7 @@ co_fd_if(int fd)
 	if (leaf == NULL)
 		return NULL;
 	s = &leaf[fd % LEAF];
-	return s->epoch == epoch ? s : NULL;
+	return is_current(s) ? s : NULL;
 }
 
 /* Under the slot's lock. */
@@ -188,11 +198,12 @@ static void
 each(unsigned first, unsigned last, void (*f)(int))
 {
 	unsigned long fd, end = last > INT32_MAX ? INT32_MAX : last;
+	leaf_ref *refs = root;
 
-	if (root == NULL)
+	if (refs == NULL)
 		return;
 	for (fd = first; fd <= end; fd++) {
-		if (root[fd / LEAF] == NULL) {
+		if (refs[fd / LEAF] == NULL) {
 			fd |= LEAF - 1;
 			continue;
 		}

@@ -31,7 +31,7 @@ struct co_fd_wait {
 
 struct co_fd {
 	struct co_lock lock;
-	uint32_t epoch;          /* of the process: a fork begins another */
+	_Atomic uint32_t epoch;  /* of the process: a fork begins another */
 	_Atomic uint32_t gen;
 	_Atomic uint32_t seq[CO_DIRS];   /* events so far */
 	struct co_fd_wait *waits[CO_DIRS];
