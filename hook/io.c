@@ -150,6 +150,8 @@ wait_in_region(struct co_io *io)
 	co_region_begin(io->why, true);
 	r = real.poll(&p, 1, (int)left);
 	co_region_end();
+	if (r < 0 && errno == EINTR && io->self->handled == io->handled)
+		return 0; /* somebody else's handler: try again */
 	if (r < 0)
 		return -1;
 	if (r == 0) {
@@ -207,21 +209,33 @@ co_io_wait(struct co_io *io)
 {
 	struct co_fd_wait w;
 	enum co_why why;
-	int64_t until;
+	int64_t until = 0;
 	int err;
 
 	if (io->deadline < 0)
 		begin_wait(io);
 	for (;;) {
 		co_cancel_point(io->self);
-		/* A handler that ran since the call began. */
+		/* From the look at the handlers that have run to the end of
+		 * the wait none runs: it would not wake us, and one that
+		 * leaves by longjmp(3) would leave w in the queue. */
+		co_critical_begin();
 		if (io->self->interrupted != io->interrupted ||
 		    (io->timed && io->self->handled != io->handled)) {
+			co_critical_end();
 			errno = EINTR;
 			return -1;
 		}
 		err = co_fd_enter(&w, io->fd, io->slot, io->dir, io->gen,
 				  io->seq);
+		why = CO_NONE;
+		if (err == 0) {
+			until = this_time(io);
+			why = co_park(w.parker, until, io->why,
+				      (uintptr_t)io->fd, true);
+			co_fd_leave(&w);
+		}
+		co_critical_end();
 		if (err == 1)
 			break;
 		if (err == -EBADF) {
@@ -230,10 +244,6 @@ co_io_wait(struct co_io *io)
 		}
 		if (err != 0)
 			return wait_in_region(io);
-		until = this_time(io);
-		why = co_park(w.parker, until, io->why, (uintptr_t)io->fd,
-			      true);
-		co_fd_leave(&w);
 		co_sig_handle();
 		if (why == CO_CLOSED || io->slot->gen != io->gen) {
 			errno = EBADF;

@@ -89,10 +89,22 @@ sigpending(sigset_t *set)
 static int
 until_handled(struct co *self, unsigned handled, const char *why)
 {
-	while (self->handled == handled) {
+	struct co_parker *p = co_parker();
+	bool none;
+
+	do {
 		co_cancel_point(self);
-		co_sleep(CO_FOREVER, why, true);
-	}
+		/* No handler between the look and the wait: it would not wake
+		 * us. */
+		co_critical_begin();
+		none = self->handled == handled;
+		if (none) {
+			co_arm(p);
+			co_park(p, CO_FOREVER, why, 0, true);
+		}
+		co_critical_end();
+		co_sig_handle();
+	} while (none);
 	errno = EINTR;
 	return -1;
 }

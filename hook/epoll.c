@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* epoll.c - the program's own epoll sets: they stay in the kernel, and say
+ * through their descriptor that something is in them.
+ *
+ * Asking with a timeout of 0 takes what is there, edges and one-shots
+ * included; polling the descriptor, ours or the poller's, takes nothing.
+ */
+#include <sys/epoll.h>
+
+#include "hook/several.h"
+
+/* epoll_wait(2) looks at its list without a lock, and may miss what another
+ * thread that takes from the same set just puts back; then no edge follows.
+ * poll(2) of the set looks with the lock. */
+static bool
+surely_empty(int epfd)
+{
+	struct pollfd p = { epfd, POLLIN, 0 };
+
+	return real.poll(&p, 1, 0) == 0;
+}
+
+/* Those that began found nothing.  Whoever waits here is interrupted by any
+ * handler, signal(7): that goes before what came meanwhile, for the mask was
+ * another one while the handler ran. */
+static int
+wait_epoll(struct co_io *io, struct epoll_event *ev, int max)
+{
+	bool late = false;
+	int r;
+
+	for (;;) {
+		if (!late && surely_empty(io->fd) && co_io_wait(io) != 0) {
+			if (errno != EAGAIN)
+				return -1;
+			late = true;
+		}
+		if (io->self->handled != io->handled) {
+			errno = EINTR;
+			return -1;
+		}
+		r = real.epoll_wait(io->fd, ev, max, 0);
+		if (r != 0 || late)
+			return r;
+	}
+}
+
+/* timeout, mask: as the program's, and not bad pointers. */
+static int
+epoll_(struct co_io *io, struct epoll_event *ev, int max, int64_t deadline,
+       const sigset_t *mask)
+{
+	sigset_t old;
+	int r;
+
+	io->deadline = deadline;
+	io->again = 0;
+	io->timed = true; /* any handler interrupts */
+	r = real.epoll_wait(io->fd, ev, max, 0);
+	if (r == 0) {
+		co_mask_begin(mask, &old);
+		r = wait_epoll(io, ev, max);
+		co_mask_end(mask, &old);
+	}
+	if (r >= 0)
+		errno = io->saved_errno;
+	return r;
+}
+
+static int64_t
+deadline_ms(int timeout)
+{
+	return timeout < 0 ? CO_FOREVER
+			   : co_deadline_after(timeout * INT64_C(1000000));
+}
+
+COHOOK_EXPORT int
+epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout)
+{
+	struct co_io io;
+
+	if (likely(co_here() == NULL) || timeout == 0)
+		return real.epoll_wait(epfd, ev, max, timeout);
+	co_io_begin(&io, epfd, CO_IN, "epoll_wait");
+	if (io.slot == NULL)
+		return real.epoll_wait(epfd, ev, max, timeout);
+	return epoll_(&io, ev, max, deadline_ms(timeout), NULL);
+}
+
+COHOOK_EXPORT int
+epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout,
+	    const sigset_t *mask)
+{
+	struct co_io io;
+	sigset_t new;
+
+	if (likely(co_here() == NULL) || timeout == 0 ||
+	    (mask != NULL && !co_get(&new, mask, sizeof(uint64_t))))
+		return real.epoll_pwait(epfd, ev, max, timeout, mask);
+	co_io_begin(&io, epfd, CO_IN, "epoll_pwait");
+	if (io.slot == NULL)
+		return real.epoll_pwait(epfd, ev, max, timeout, mask);
+	return epoll_(&io, ev, max, deadline_ms(timeout),
+		      mask != NULL ? &new : NULL);
+}
+
+COHOOK_EXPORT int
+epoll_pwait2(int epfd, struct epoll_event *ev, int max,
+	     const struct timespec *timeout, const sigset_t *mask)
+{
+	struct timespec ts = { 1, 0 };
+	struct co_io io;
+	sigset_t new;
+
+	if (likely(co_here() == NULL) ||
+	    (timeout != NULL && !co_get(&ts, timeout, sizeof(ts))) ||
+	    (mask != NULL && !co_get(&new, mask, sizeof(uint64_t))) ||
+	    !co_ts_valid(&ts) || ts.tv_sec < 0 ||
+	    (ts.tv_sec == 0 && ts.tv_nsec == 0))
+		return real.epoll_pwait2(epfd, ev, max, timeout, mask);
+	co_io_begin(&io, epfd, CO_IN, "epoll_pwait2");
+	if (io.slot == NULL)
+		return real.epoll_pwait2(epfd, ev, max, timeout, mask);
+	return epoll_(&io, ev, max,
+		      co_deadline_of(timeout != NULL ? &ts : NULL),
+		      mask != NULL ? &new : NULL);
+}
