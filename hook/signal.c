@@ -103,6 +103,9 @@ run_queued(struct co *self, int sig, siginfo_t *info)
 	memcpy(&uc.uc_sigmask, &old, sizeof(old));
 	run_here(sig, info, &uc);
 	sys_sigmask(SIG_SETMASK, &old, NULL);
+	/* What came meanwhile, and was blocked. */
+	if (co_tls.self != NULL && co_tls.self->npending > 0)
+		co_sig_run_pending(co_tls.self);
 }
 
 static bool
@@ -144,7 +147,7 @@ put_back(int sig, siginfo_t *info)
 	long pid = sys0(SYS_getpid);
 
 	if (co_tls.m != NULL)
-		co_sig_idle(co_tls.m);
+		co_sig_idle(co_tls.m, true);
 	if (sys3(SYS_rt_sigqueueinfo, pid, sig, info) != 0)
 		sys2(SYS_kill, pid, sig);
 }
@@ -246,6 +249,8 @@ trampoline(int sig, siginfo_t *info, void *ctx)
 	}
 	m = co_m();
 	deliver(sig, info, ctx);
+	if (co_tls.self != NULL && co_tls.self->npending > 0)
+		co_sig_renudge(co_tls.self, *uc_mask(uc));
 	/* The handler may have waited, and gone on on another kernel thread,
 	 * whose alternate stack the return must leave alone. */
 	if (co_m() != m && co_m() != NULL) {
@@ -358,10 +363,40 @@ co_is_handled(int sig)
 	return is_handler(&view[sig]);
 }
 
+/* What is pending for the process and unblocked now is the caller's, in its
+ * order, before the call returns; an idle kernel thread would be quicker. */
+static void
+take_unblocked(struct co *self, int how, const sigset_t *set)
+{
+	static const struct timespec zero;
+	uint64_t mask, theirs, pending = 0;
+	siginfo_t info;
+	long sig;
+
+	if (how == SIG_BLOCK || self->in_handler ||
+	    !co_get(&theirs, set, sizeof(theirs)))
+		return;
+	mask = co_sig_mask(self);
+	sys2(SYS_rt_sigpending, &pending, 8);
+	pending &= mask & (how == SIG_UNBLOCK ? theirs : ~theirs);
+	pending &= ~(CO_SIGBIT(32) | CO_SIGBIT(33)); /* glibc's own */
+	while (pending != 0) {
+		sig = sys4(SYS_rt_sigtimedwait, &pending, &info, &zero, 8);
+		if (sig <= 0)
+			break;
+		if (!co_sig_is_nudge(&info))
+			co_sig_queue(self, (int)sig, &info);
+	}
+}
+
 int
 co_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
-	int r = real.pthread_sigmask(how, set, old);
+	int r;
+
+	if (unlikely(co_active) && set != NULL && co_here() != NULL)
+		take_unblocked(co_tls.self, how, set);
+	r = real.pthread_sigmask(how, set, old);
 
 	if (unlikely(co_active) && r == 0 && set != NULL &&
 	    co_tls.self != NULL && !co_tls.vforked)

@@ -17,7 +17,7 @@ enum { CANCEL = 32, SETXID = 33 };
 /* --- sending --- */
 
 static int
-send_to(pthread_t th, struct co *co, siginfo_t *info)
+send_to(struct co *co, siginfo_t *info)
 {
 	int sig = info->si_signo;
 
@@ -27,10 +27,16 @@ send_to(pthread_t th, struct co *co, siginfo_t *info)
 		return 0;
 	info->si_pid = (pid_t)sys0(SYS_getpid);
 	info->si_uid = (uid_t)sys0(SYS_getuid);
-	if (co == co_tls.self)
-		return (int)-sys4(SYS_rt_tgsigqueueinfo, info->si_pid,
-				  sys0(SYS_gettid), sig, info);
-	(void)th;
+	/* Blocked, it is the coroutine's, wherever that runs then; blocked by a
+	 * handler, the kernel keeps it until that is over. */
+	if (co == co_tls.self &&
+	    (co->in_handler || !(co->sigmask & CO_SIGBIT(sig))))
+		return info->si_code == SI_TKILL
+			       ? (int)-sys3(SYS_tgkill, info->si_pid,
+					    sys0(SYS_gettid), sig)
+			       : (int)-sys4(SYS_rt_tgsigqueueinfo,
+					    info->si_pid, sys0(SYS_gettid),
+					    sig, info);
 	/* What stops, continues or kills acts on the process. */
 	if (!co_is_handled(sig) && !(co->sigmask & CO_SIGBIT(sig)))
 		return (int)-sys2(SYS_kill, info->si_pid, sig);
@@ -48,7 +54,7 @@ pthread_kill(pthread_t th, int sig)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = sig;
 	info.si_code = SI_TKILL;
-	return send_to(th, co, &info);
+	return send_to(co, &info);
 }
 
 COHOOK_EXPORT int
@@ -63,7 +69,62 @@ pthread_sigqueue(pthread_t th, int sig, const union sigval value)
 	info.si_signo = sig;
 	info.si_code = SI_QUEUE;
 	info.si_value = value;
-	return send_to(th, co, &info);
+	return send_to(co, &info);
+}
+
+COHOOK_EXPORT int
+raise(int sig)
+{
+	struct co *self = co_here();
+	siginfo_t info;
+	int err;
+
+	if (likely(self == NULL))
+		return real.raise(sig);
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_TKILL;
+	err = send_to(self, &info);
+	if (err == 0)
+		return 0;
+	errno = err;
+	return -1;
+}
+
+/* By the number that gettid() gave; NULL: a kernel thread's. */
+static struct co *
+co_of_tid(pid_t tid)
+{
+	struct co *co;
+
+	co_critical_begin();
+	co_lock(&co_all_lock);
+	for (co = co_all; co != NULL && co->tid != tid; co = co->all_next)
+		;
+	co_unlock(&co_all_lock);
+	co_critical_end();
+	return co;
+}
+
+COHOOK_EXPORT int
+tgkill(pid_t pid, pid_t tid, int sig)
+{
+	struct co *co = NULL;
+	siginfo_t info;
+	int err;
+
+	if (unlikely(co_here() != NULL) && pid == (pid_t)sys0(SYS_getpid))
+		co = co_of_tid(tid);
+	if (co == NULL)
+		return real.tgkill(pid, tid, sig);
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_TKILL;
+	err = send_to(co, &info);
+	if (err == 0)
+		return 0;
+	errno = err;
+	return -1;
 }
 
 /* --- asking --- */

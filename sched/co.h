@@ -301,7 +301,7 @@ struct co_m {
 	int born;                 /* has been through spare() or begun with a
 	                           * slot: nspare no longer counts it */
 	int64_t cpu;              /* monitor's: its CPU time at the last look */
-	uint64_t kmask;           /* the kernel's signal mask, as far as known */
+	_Atomic uint64_t kmask;   /* the kernel's signal mask, as far as known */
 	struct co_sig deferred[CO_SIGS];
 	_Atomic int ndeferred;
 	char *altstack;           /* ours, for handlers with nowhere to go */
@@ -407,6 +407,9 @@ co_sig_handle(void)
 /* Queue a signal for co, and wake it: its handler runs on its own stack.
  * 0, or EAGAIN. */
 int co_sig_queue(struct co *co, int signo, const siginfo_t *info);
+/* The caller returns from a handler to this mask: what is queued and not
+ * blocked then is to be run. */
+void co_sig_renudge(struct co *self, uint64_t mask);
 /* Take one of the caller's own that is in set: false, there is none. */
 bool co_sig_take(struct co *self, uint64_t set, struct co_sig *out);
 /* Those that are queued for it. */
@@ -416,9 +419,10 @@ uint64_t co_sig_mask(struct co *self);
 /* A signal of this content is none: it makes a kernel thread look at what is
  * queued for the coroutine that it runs. */
 bool co_sig_is_nudge(const siginfo_t *info);
-/* An idle kernel thread is about to sleep: is its mask still right? */
-void co_sig_idle(struct co_m *m);
-/* The idle are to look at their masks. */
+/* A kernel thread is about to poll, and lets in what some coroutine does; or
+ * to sleep, and lets in nothing. */
+void co_sig_idle(struct co_m *m, bool polls);
+/* The idle mask has changed: returns when the one that polls has it. */
 void co_idle_resync(void);
 /* The kernel's mask was changed for the caller, a coroutine. */
 void co_sig_mask_changed(struct co *self);

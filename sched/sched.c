@@ -250,17 +250,29 @@ co_kick_idle(void)
 		co_poller_kick();
 }
 
-/* Who changed the idle mask comes after it, who goes idle looks at it after
- * it is on the list: as with work. */
+/* Who changed the idle mask comes after it, who polls looks at it after that is
+ * known: as with work.  The program is told that a signal is blocked only when
+ * nobody takes it any more; but not for ever, somebody may be stopped. */
 void
 co_idle_resync(void)
 {
+	enum { ENOUGH = 200 };
+	struct co_m *m;
+	uint64_t had;
+	int i;
+
+	if (nworkers == 1 && co_m() != NULL && co_m()->slot != NULL)
+		return; /* nobody else can poll */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load(&nidle) == 0)
+	m = atomic_load(&poller);
+	if (m == NULL || m == co_m())
 		return;
-	while (atomic_load(&nidle) > 1)
-		co_kick_idle();
-	co_kick_idle();
+	had = m->kmask;
+	for (i = 0; i < ENOUGH && m->kmask == had &&
+		    had != co_sig_idle_mask(); i++) {
+		co_poller_kick();
+		sys0(SYS_sched_yield);
+	}
 }
 
 void
@@ -586,7 +598,7 @@ spare(struct co_m *m)
 	m->born = 1;
 	co_unlock(&lock);
 	if (m->slot == NULL) {
-		co_sig_idle(m);
+		co_sig_idle(m, false);
 		m_sleep(m); /* whoever wakes us has set m->slot */
 	}
 }
@@ -608,14 +620,15 @@ idle(struct co_m *m)
 	atomic_fetch_add(&nidle, 1);
 	co_unlock(&lock);
 	atomic_thread_fence(memory_order_seq_cst);
-	co_sig_idle(m);
 	if (!work_anywhere()) {
 		if (atomic_compare_exchange_strong(&poller, &nobody, m)) {
+			co_sig_idle(m, true);
 			/* Asked after we are known to poll: who adds an
 			 * earlier one from now on kicks us. */
 			co_poller_wait(co_timer_next());
 			atomic_store(&poller, NULL);
 		} else {
+			co_sig_idle(m, false);
 			m_sleep(m);
 		}
 	}
@@ -870,8 +883,8 @@ m0_main(void *arg)
 
 	sys2(SYS_set_robust_list, m->robust_head, 24);
 	/* glibc's start code has set its creator's mask. */
-	m->kmask = co_sig_idle_mask();
-	sys_sigmask(SIG_SETMASK, &m->kmask, NULL);
+	m->kmask = ~co_sig_idle_mask();
+	co_sig_idle(m, true);
 	co_m_loop(m);
 	return NULL;
 }

@@ -43,7 +43,7 @@ count(uint64_t mask, long by)
 	}
 }
 
-/* Is there now a signal that the idle are to let in? */
+/* True: the idle mask has changed. */
 static bool
 recount(uint64_t changed)
 {
@@ -59,24 +59,24 @@ recount(uint64_t changed)
 			m &= ~CO_SIGBIT(sig);
 	}
 	idle_mask = m;
-	return before & ~m;
+	return before != m;
 }
 
 /* co's mask is now mask. */
 static void
 set_mask(struct co *co, uint64_t mask)
 {
-	bool more;
+	bool changed;
 
 	if (co->sigmask == mask)
 		return;
 	co_lock(&mask_lock);
 	count(co->sigmask, -1);
 	count(mask, 1);
-	more = recount(co->sigmask ^ mask);
+	changed = recount(co->sigmask ^ mask);
 	co->sigmask = mask;
 	co_unlock(&mask_lock);
-	if (more)
+	if (changed)
 		co_idle_resync();
 }
 
@@ -91,7 +91,7 @@ co_sig_born(struct co *co)
 {
 	struct co *self = co_tls.self;
 	uint64_t mask = self ? self->sigmask : 0;
-	bool more;
+	bool changed;
 
 	if (self == NULL || self->uses_masks || self->in_handler)
 		sys_sigmask(SIG_BLOCK, NULL, &mask);
@@ -99,9 +99,9 @@ co_sig_born(struct co *co)
 	masks++;
 	co->sigmask = mask;
 	count(mask, 1);
-	more = recount(~UINT64_C(0));
+	changed = recount(~UINT64_C(0));
 	co_unlock(&mask_lock);
-	if (more)
+	if (changed)
 		co_idle_resync();
 }
 
@@ -138,12 +138,15 @@ void
 co_sig_gone(struct co *co)
 {
 	struct co_sig *s;
+	bool changed;
 
 	co_lock(&mask_lock);
 	masks--;
 	count(co->sigmask, -1);
-	recount(~UINT64_C(0));
+	changed = recount(~UINT64_C(0));
 	co_unlock(&mask_lock);
+	if (changed)
+		co_idle_resync();
 	co_lock(&co->lock);
 	while ((s = co->pending) != NULL) {
 		co->pending = s->next;
@@ -171,6 +174,7 @@ use_altstack(struct co_m *m, struct co *co)
 void
 co_sig_m_start(struct co_m *m)
 {
+	uint64_t mask;
 	size_t len;
 	stack_t ss;
 
@@ -188,10 +192,11 @@ co_sig_m_start(struct co_m *m)
 	}
 	use_altstack(m, m->cur);
 	if (m->cur == NULL) {
-		m->kmask = co_sig_idle_mask();
-		sys_sigmask(SIG_SETMASK, &m->kmask, NULL);
+		m->kmask = ~co_sig_idle_mask(); /* not known: set it */
+		co_sig_idle(m, true);
 	} else {
-		sys_sigmask(SIG_BLOCK, NULL, &m->kmask);
+		sys_sigmask(SIG_BLOCK, NULL, &mask);
+		m->kmask = mask;
 	}
 }
 
@@ -228,7 +233,8 @@ co_sig_is_nudge(const siginfo_t *info)
 	return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &nudge;
 }
 
-/* co runs on some other kernel thread, perhaps in a system call. */
+/* co runs on some other kernel thread, perhaps in a system call; or is the
+ * caller, who blocks it now. */
 static void
 send_nudge(struct co *co, int signo)
 {
@@ -316,6 +322,15 @@ co_sig_take(struct co *self, uint64_t set, struct co_sig *out)
 	return s != NULL;
 }
 
+void
+co_sig_renudge(struct co *self, uint64_t mask)
+{
+	uint64_t set = co_sig_pending(self) & ~mask;
+
+	if (set != 0)
+		send_nudge(self, __builtin_ctzll(set) + 1);
+}
+
 uint64_t
 co_sig_pending(struct co *self)
 {
@@ -360,9 +375,9 @@ co_sig_mask_changed(struct co *self)
 }
 
 void
-co_sig_idle(struct co_m *m)
+co_sig_idle(struct co_m *m, bool polls)
 {
-	uint64_t want = idle_mask;
+	uint64_t want = polls ? idle_mask : ~UINT64_C(0);
 
 	if (m->kmask != want) {
 		m->kmask = want;
