@@ -95,7 +95,8 @@ event(int fd, uint32_t events)
 static void
 a_number_has_one_slot_of_its_own(void **state)
 {
-	static const int fds[] = { 0, 1, LEAF - 1, LEAF, 5 * LEAF + 3, INT_MAX };
+	static const int fds[] = { 0, 1, LEAF - 1, LEAF, 5 * LEAF + 3,
+				   INT_MAX };
 	size_t i, k;
 
 	(void)state;
