@@ -48,6 +48,8 @@ co_ctx_switch:                          /* rdi = from, rsi = to */
 	.cfi_adjust_cfa_offset 8
 	stmxcsr	0(%rsp)
 	fnstcw	4(%rsp)
+	mov	0(%rsp), %r8d           /* what is loaded now */
+	movzwl	4(%rsp), %r9d
 
 	/* Both stacks hold the same picture, so the unwind rules above are
 	 * true on either side of these lines and need no restating. */
@@ -59,16 +61,10 @@ co_ctx_switch:                          /* rdi = from, rsi = to */
 	wrfsbase %rdx
 
 	/* Loading a control word costs more than comparing it. */
-1:	mov	0(%rsp), %ecx
-	stmxcsr	-8(%rsp)
-	cmp	-8(%rsp), %ecx
-	je	3f
-	ldmxcsr	0(%rsp)
-3:	mov	4(%rsp), %cx
-	fnstcw	-8(%rsp)
-	cmp	-8(%rsp), %cx
-	je	4f
-	fldcw	4(%rsp)
+1:	cmp	%r8d, 0(%rsp)
+	jne	3f
+	cmp	%r9w, 4(%rsp)
+	jne	3f
 4:	add	$8, %rsp
 	.cfi_remember_state
 	.cfi_adjust_cfa_offset -8
@@ -99,6 +95,9 @@ co_ctx_switch:                          /* rdi = from, rsi = to */
 	mov	$158, %eax              /* arch_prctl */
 	syscall
 	jmp	1b
+3:	ldmxcsr	0(%rsp)
+	fldcw	4(%rsp)
+	jmp	4b
 	.cfi_endproc
 	.size	co_ctx_switch, .-co_ctx_switch
 

@@ -157,11 +157,9 @@ thrd_sleep(const struct timespec *req, struct timespec *rem)
 COHOOK_EXPORT int
 sched_yield(void)
 {
-	int saved = errno;
-
+	/* Nothing in there touches errno. */
 	if (likely(co_here() == NULL) || !co_yield())
 		return real.sched_yield();
-	errno = saved;
 	return 0;
 }
 COHOOK_ALIAS(__sched_yield, sched_yield);

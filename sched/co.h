@@ -155,26 +155,6 @@ extern int co_active;
 int co_start(int workers);
 int co_workers(void);
 
-/* Critical sections: a signal handler of the program that wants to run now
- * runs at the end of it.  They nest; nothing in one calls the program. */
-void co_deferred_run(void);
-bool co_deferred_any(void);
-
-static inline void
-co_critical_begin(void)
-{
-	co_tls.critical++;
-	atomic_signal_fence(memory_order_seq_cst);
-}
-
-static inline void
-co_critical_end(void)
-{
-	atomic_signal_fence(memory_order_seq_cst);
-	if (--co_tls.critical == 0 && co_deferred_any())
-		co_deferred_run();
-}
-
 /* --- waiting --- */
 
 /* The caller's parker. */
@@ -321,9 +301,73 @@ co_m(void)
 	return co_tls.self != NULL ? co_tls.self->m : co_tls.m;
 }
 
+/* Critical sections: a signal handler of the program that wants to run now
+ * runs at the end of it.  They nest; nothing in one calls the program. */
+void co_deferred_run(void);
+
+static inline bool
+co_deferred_any(void)
+{
+	struct co_m *m = co_m();
+
+	if (m != NULL)
+		return atomic_load_explicit(&m->ndeferred,
+					    memory_order_relaxed) != 0;
+	return co_tls.deferred != NULL;
+}
+
+static inline void
+co_critical_begin(void)
+{
+	co_tls.critical++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void
+co_critical_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (--co_tls.critical == 0 && __builtin_expect(co_deferred_any(), 0))
+		co_deferred_run();
+}
+
 /* Enter and leave the scheduler: critical, and the slot stays ours inside. */
-void co_enter(void);
-void co_exit(void);
+void co_settle(struct co_m *m);
+
+static inline void
+co_enter(void)
+{
+	struct co_m *m;
+
+	co_critical_begin();
+	m = co_m();
+	if (m == NULL)
+		return;
+	/* Plain on purpose: the other side of this Dekker pair is the
+	 * monitor's membarrier(2), see take() in monitor.c. */
+	atomic_store_explicit(
+		&m->in, atomic_load_explicit(&m->in, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(atomic_load_explicit(&m->take,
+						  memory_order_relaxed) !=
+				     CO_TAKE_NO,
+			     0))
+		co_settle(m);
+}
+
+static inline void
+co_exit(void)
+{
+	struct co_m *m = co_m();
+
+	if (m != NULL)
+		atomic_store_explicit(
+			&m->in,
+			atomic_load_explicit(&m->in, memory_order_relaxed) - 1,
+			memory_order_release);
+	co_critical_end();
+}
 /* First thing in a context that was switched to: see to who was before. */
 void co_after_switch(void);
 /* Leave the CPU for good. */

@@ -76,8 +76,8 @@ co_somebody_polls(void)
 /* --- entering and leaving --- */
 
 /* The monitor asked for our slot while we were out. */
-static void
-settle(struct co_m *m)
+void
+co_settle(struct co_m *m)
 {
 	int take;
 
@@ -89,33 +89,6 @@ settle(struct co_m *m)
 		atomic_store_explicit(&m->take, CO_TAKE_NO,
 				      memory_order_relaxed);
 	}
-}
-
-void
-co_enter(void)
-{
-	struct co_m *m;
-
-	co_critical_begin();
-	m = co_m();
-	if (m == NULL)
-		return;
-	/* Plain on purpose: the other side of this Dekker pair is the
-	 * monitor's membarrier(2), see take() in monitor.c. */
-	atomic_store_explicit(&m->in, m->in + 1, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&m->take, memory_order_relaxed) != CO_TAKE_NO)
-		settle(m);
-}
-
-void
-co_exit(void)
-{
-	struct co_m *m = co_m();
-
-	if (m != NULL)
-		atomic_store_explicit(&m->in, m->in - 1, memory_order_release);
-	co_critical_end();
 }
 
 /* --- queues --- */
@@ -139,6 +112,16 @@ ring_take(struct co_slot *s)
 	uint32_t h = atomic_load_explicit(&s->head, memory_order_acquire), t;
 	struct co *co;
 
+	if (nworkers == 1) {
+		/* No thieves; the ring goes from one owner to the next with
+		 * the slot. */
+		if (atomic_load_explicit(&s->tail, memory_order_relaxed) == h)
+			return NULL;
+		co = atomic_load_explicit(&s->ring[h % CO_RING],
+					  memory_order_relaxed);
+		atomic_store_explicit(&s->head, h + 1, memory_order_release);
+		return co;
+	}
 	for (;;) {
 		t = atomic_load_explicit(&s->tail, memory_order_acquire);
 		if (t == h)

@@ -385,17 +385,6 @@ co_sig_idle(struct co_m *m, bool polls)
 	}
 }
 
-bool
-co_deferred_any(void)
-{
-	struct co_m *m = co_m();
-
-	if (m != NULL)
-		return atomic_load_explicit(&m->ndeferred,
-					    memory_order_relaxed) != 0;
-	return co_tls.deferred != NULL;
-}
-
 /* The handler that put them off left every signal blocked: the mask is put
  * back here. */
 void

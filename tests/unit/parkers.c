@@ -75,12 +75,6 @@ co_wake(struct co_parker *p, bool parked)
 	parkers_woken[parkers_nwoken++] = p;
 }
 
-bool
-co_deferred_any(void)
-{
-	return false;
-}
-
 void
 co_deferred_run(void)
 {
