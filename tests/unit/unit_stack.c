@@ -23,10 +23,10 @@
 
 enum { PAGE = 4096 };
 
-static bool knows_guards;    /* as a kernel before 6.13 does not */
-static int mprotects_left;   /* until vm.max_map_count */
-static size_t largest;       /* mapping that there is address space for */
-static int mmaps, munmaps, guards_installed, mprotects;
+static bool knows_guards;  /* as a kernel before 6.13 does not */
+static size_t largest;     /* mapping that there is address space for */
+static _Atomic int mprotects_left; /* until vm.max_map_count */
+static _Atomic int mmaps, munmaps, guards_installed, mprotects;
 static void *unmapped;
 static size_t unmapped_size;
 
