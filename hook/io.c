@@ -460,35 +460,63 @@ __read_chk(int fd, void *buf, size_t n, size_t size)
 	return read_(fd, buf, n);
 }
 
+ssize_t
+co_write(struct co_io *io, const void *buf, size_t n)
+{
+	struct co_iov t = { .few = { { (void *)(uintptr_t)buf, n } } };
+
+	t.v = t.few;
+	t.n = 1;
+	t.total = n;
+	return write_vec(io, &t);
+}
+
 COHOOK_EXPORT ssize_t
 write(int fd, const void *buf, size_t n)
 {
-	struct co_iov t = { .few = { { (void *)(uintptr_t)buf, n } } };
 	struct co_io io;
 
 	co_io_begin(&io, fd, CO_OUT, "write");
 	if (likely(io.slot == NULL) || n == 0 || n > SSIZE_MAX)
 		return real.write(fd, buf, n);
-	t.v = t.few;
-	t.n = 1;
-	t.total = n;
-	return write_vec(&io, &t);
+	return co_write(&io, buf, n);
 }
 COHOOK_ALIAS(__write, write);
+
+ssize_t
+co_readv(struct co_io *io, const struct iovec *iov, int n)
+{
+	struct co_iov t;
+	ssize_t r;
+
+	if (n <= 0 || co_iov_take(&t, iov, (size_t)n) != 0)
+		return real.readv(io->fd, iov, n);
+	r = t.total == 0 ? real.readv(io->fd, iov, n)
+			 : read_vec(io, t.v, n, t.total);
+	co_iov_free(&t);
+	return r;
+}
 
 COHOOK_EXPORT ssize_t
 readv(int fd, const struct iovec *iov, int n)
 {
-	struct co_iov t;
 	struct co_io io;
-	ssize_t r;
 
 	co_io_begin(&io, fd, CO_IN, "readv");
-	if (likely(io.slot == NULL) || n <= 0 ||
-	    co_iov_take(&t, iov, (size_t)n) != 0)
+	if (likely(io.slot == NULL))
 		return real.readv(fd, iov, n);
-	r = t.total == 0 ? real.readv(fd, iov, n)
-			 : read_vec(&io, t.v, n, t.total);
+	return co_readv(&io, iov, n);
+}
+
+ssize_t
+co_writev(struct co_io *io, const struct iovec *iov, int n)
+{
+	struct co_iov t;
+	ssize_t r;
+
+	if (n <= 0 || co_iov_take(&t, iov, (size_t)n) != 0)
+		return real.writev(io->fd, iov, n);
+	r = t.total == 0 ? real.writev(io->fd, iov, n) : write_vec(io, &t);
 	co_iov_free(&t);
 	return r;
 }
@@ -496,15 +524,10 @@ readv(int fd, const struct iovec *iov, int n)
 COHOOK_EXPORT ssize_t
 writev(int fd, const struct iovec *iov, int n)
 {
-	struct co_iov t;
 	struct co_io io;
-	ssize_t r;
 
 	co_io_begin(&io, fd, CO_OUT, "writev");
-	if (likely(io.slot == NULL) || n <= 0 ||
-	    co_iov_take(&t, iov, (size_t)n) != 0)
+	if (likely(io.slot == NULL))
 		return real.writev(fd, iov, n);
-	r = t.total == 0 ? real.writev(fd, iov, n) : write_vec(&io, &t);
-	co_iov_free(&t);
-	return r;
+	return co_writev(&io, iov, n);
 }

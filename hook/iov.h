@@ -58,6 +58,16 @@ co_iov_free(struct co_iov *t)
 		free(t->all);
 }
 
+/* io.c: write(2), readv(2) and writev(2) after co_io_begin(). */
+ssize_t co_write(struct co_io *io, const void *buf, size_t n);
+ssize_t co_readv(struct co_io *io, const struct iovec *iov, int n);
+ssize_t co_writev(struct co_io *io, const struct iovec *iov, int n);
+
+/* socket.c: the rest of a message that went or came in part: no addresses, no
+ * control data, which go with the first byte.  Returns how much of it has gone
+ * by then, done included: at least that. */
+ssize_t co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, int flags);
+
 /* Go past what has gone. */
 static inline void
 co_iov_advance(struct co_iov *t, size_t gone)

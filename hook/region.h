@@ -20,6 +20,21 @@
 		return r;                                                     \
 	}
 
+/* The same for one that seldom blocks for long: whoever looks sees its name,
+ * and the monitor takes over where it does. */
+#define MAY_BLOCK(ret, name, params, args)                                    \
+	COHOOK_EXPORT ret name params                                         \
+	{                                                                     \
+		ret r;                                                        \
+                                                                              \
+		if (likely(co_here() == NULL))                                \
+			return real.name args;                                \
+		co_region_begin(#name, false);                                \
+		r = real.name args;                                           \
+		co_region_end();                                              \
+		return r;                                                     \
+	}
+
 /* The same for a call that a signal handler interrupts: one that ran for
  * somebody else, who borrowed our kernel thread, does not count.  unless: it
  * will not block at all. */

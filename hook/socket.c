@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "hook/iov.h"
+#include "hook/lend.h"
 
 /* What of the flags is the call's own business: MSG_DONTWAIT we add. */
 static bool
@@ -110,10 +111,8 @@ __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
 	return recv_(fd, buf, n, flags, addr, len);
 }
 
-/* The rest of a message that went or came in part: no addresses, no control
- * data, which go with the first byte. */
-static ssize_t
-rest(struct co_io *io, struct co_iov *t, size_t done, int flags)
+ssize_t
+co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, int flags)
 {
 	struct msghdr m = { 0 };
 	ssize_t r;
@@ -155,7 +154,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	if (r <= 0 || !(flags & MSG_WAITALL) || flags & MSG_PEEK ||
 	    !stream(fd) || co_iov_take(&t, msg->msg_iov, msg->msg_iovlen) != 0)
 		return r;
-	r = rest(&io, &t, (size_t)r, flags);
+	r = co_msg_rest(&io, &t, (size_t)r, flags);
 	co_iov_free(&t);
 	return r;
 }
@@ -231,7 +230,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	    co_iov_take(&t, m.msg_iov, m.msg_iovlen) != 0)
 		return r;
 	if ((size_t)r < t.total)
-		r = rest(&io, &t, (size_t)r, flags);
+		r = co_msg_rest(&io, &t, (size_t)r, flags);
 	co_iov_free(&t);
 	return r;
 }
@@ -317,29 +316,29 @@ accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	return accept_(fd, addr, len, flags, true);
 }
 
-/* May we set O_NONBLOCK for the length of one call?  Only where nobody else
- * can see the description. */
-static bool
-is_private(struct co_fd *s)
+/* Only where nobody else can see the description. */
+bool
+co_fd_lend(int fd, struct co_fd *s)
 {
-	return s->flags & CO_FDF_OURS && !(s->flags & CO_FDF_DUPPED) &&
-	       s->shared_at == co_fd_shares;
+	int one = 1;
+
+	if ((s->flags & (CO_FDF_OURS | CO_FDF_DUPPED | CO_FDF_NONBLOCK)) !=
+		    CO_FDF_OURS ||
+	    s->shared_at != co_fd_shares ||
+	    atomic_fetch_or(&s->flags, CO_FDF_BORROWED) & CO_FDF_BORROWED)
+		return false;
+	real.ioctl(fd, FIONBIO, (long)&one);
+	return true;
 }
 
-static int
-connect_lent(int fd, struct co_fd *s, const struct sockaddr *addr,
-	     socklen_t len)
+void
+co_fd_lend_end(int fd, struct co_fd *s)
 {
-	int one = 1, zero = 0, r, err;
+	int zero = 0, err = errno;
 
-	atomic_fetch_or(&s->flags, CO_FDF_BORROWED);
-	real.ioctl(fd, FIONBIO, (long)&one);
-	r = real.connect(fd, addr, len);
-	err = errno;
 	real.ioctl(fd, FIONBIO, (long)&zero);
 	atomic_fetch_and(&s->flags, (uint8_t)~CO_FDF_BORROWED);
 	errno = err;
-	return r;
 }
 
 COHOOK_EXPORT int
@@ -354,15 +353,16 @@ connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (likely(io.slot == NULL) || co_fd_nonblock(fd, io.slot) ||
 	    !co_get(&family, addr, sizeof(family)))
 		return real.connect(fd, addr, len);
-	if (!is_private(io.slot) ||
-	    (family != AF_INET && family != AF_INET6)) {
+	if ((family != AF_INET && family != AF_INET6) ||
+	    !co_fd_lend(fd, io.slot)) {
 		/* A Unix socket's full backlog cannot be polled for. */
 		co_region_begin("connect", family != AF_UNIX);
 		r = real.connect(fd, addr, len);
 		co_region_end();
 		return r;
 	}
-	r = connect_lent(fd, io.slot, addr, len);
+	r = real.connect(fd, addr, len);
+	co_fd_lend_end(fd, io.slot);
 	if (r == 0 || (errno != EINPROGRESS && errno != EALREADY)) {
 		if (r == 0)
 			errno = io.saved_errno;

@@ -3,7 +3,6 @@
  * one-shots, sets in sets, several threads at one set; and pselect. */
 #define _GNU_SOURCE 1
 
-#include <dirent.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -11,7 +10,7 @@
 #include <sys/select.h>
 #include <sys/syscall.h>
 
-#include "party.h"
+#include "tasks.h"
 
 static int
 a_set(void)
@@ -638,25 +637,9 @@ waits_at_its_own(void *arg)
 	return NULL;
 }
 
-/* Those that wait are coroutines, where there are any: not kernel threads. */
-static void
-check_tasks(int below)
-{
-	const char *expect_co = getenv("T_EXPECT");
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *d;
-	int n = 0;
-
-	CHECK(dir != NULL);
-	while ((d = readdir(dir)) != NULL)
-		n += d->d_name[0] != '.';
-	closedir(dir);
-	CHECK(expect_co == NULL || n < below);
-}
-
 TEST(many_sets_of_one_descriptor_all_hear_of_it)
 {
-	enum { N = 20 };
+	enum { N = WAITERS };
 	pthread_barrier_t all;
 	struct own_set o = { .all = &all };
 	pthread_t th[N];
@@ -669,7 +652,7 @@ TEST(many_sets_of_one_descriptor_all_hear_of_it)
 		th[i] = party(waits_at_its_own, &o);
 	pthread_barrier_wait(&all);
 	most_likely();
-	check_tasks(N);
+	check_tasks();
 	CHECK_INT(write(fds[1], "x", 1), 1);
 	for (i = 0; i < N; i++)
 		leaves(th[i]);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* many.c - many messages or vectors in one call. */
+#include <sys/eventfd.h>
+
+#include "hook/iov.h"
+#include "hook/region.h"
+
+/* --- many messages --- */
+
+static void
+begin(struct co_io *io, int fd, int dir, unsigned flags, const char *why)
+{
+	co_io_begin(io, fd, dir, why);
+	if (io->slot == NULL)
+		return;
+	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
+		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
+	else if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
+		io->dontwait = true;
+}
+
+/* Between two messages: each waits by itself, SO_*TIMEO included. */
+static void
+next(struct co_io *io)
+{
+	io->seq = io->slot->seq[io->dir];
+	io->deadline = -1;
+}
+
+static bool
+in_error(int fd)
+{
+	struct pollfd p = { fd, 0, 0 };
+
+	return real.poll(&p, 1, 0) > 0 && p.revents & POLLERR;
+}
+
+static bool
+is_oob(const struct mmsghdr *last)
+{
+	int flags;
+
+	return co_get(&flags, &last->msg_hdr.msg_flags, sizeof(flags)) &&
+	       flags & MSG_OOB;
+}
+
+/* time is up: looked at after each message, and only then, as the kernel does
+ * (recvmmsg(2), BUGS). */
+static int
+recv_many(struct co_io *io, struct mmsghdr *vec, unsigned n, unsigned flags,
+	  int64_t until, bool no_time)
+{
+	unsigned done = 0;
+	int r;
+
+	while (done < n) {
+		/* A wait that ends in an error does not eat it up if there is
+		 * something to return: the next call gets it. */
+		do {
+			if (done > 0 && in_error(io->fd))
+				return (int)done;
+			r = real.recvmmsg(io->fd, vec + done,
+					  no_time ? 1 : n - done,
+					  (int)(flags | MSG_DONTWAIT), NULL);
+		} while (co_io_again(io, r));
+		if (r <= 0)
+			return done > 0 ? (int)done : r;
+		done += (unsigned)r;
+		if (flags & MSG_WAITFORONE || co_now() >= until ||
+		    is_oob(vec + done - 1) || io->dontwait ||
+		    co_fd_nonblock(io->fd, io->slot))
+			break;
+		next(io);
+	}
+	return (int)done;
+}
+
+COHOOK_EXPORT int
+recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
+	 struct timespec *timeout)
+{
+	int64_t until = CO_FOREVER, left;
+	struct timespec ts = { 1, 0 };
+	bool no_time = false;
+	struct co_io io;
+	int r;
+
+	begin(&io, fd, CO_IN, (unsigned)flags, "recvmmsg");
+	if (likely(io.slot == NULL) || n == 0 ||
+	    (timeout != NULL && !co_get(&ts, timeout, sizeof(ts))) ||
+	    !co_ts_valid(&ts) || ts.tv_sec < 0)
+		return real.recvmmsg(fd, vec, n, flags, timeout);
+	if (timeout != NULL && ts.tv_sec < INT64_MAX / 1000000000 - 1) {
+		until = co_deadline_after(ts.tv_sec * INT64_C(1000000000) +
+					  ts.tv_nsec);
+		no_time = ts.tv_sec == 0 && ts.tv_nsec == 0;
+	}
+	r = recv_many(&io, vec, n, (unsigned)flags, until, no_time);
+	if (r <= 0)
+		return r;
+	if (until != CO_FOREVER) {
+		left = until - co_now();
+		left = left > 0 && !no_time ? left : 0;
+		ts.tv_sec = left / 1000000000;
+		ts.tv_nsec = left % 1000000000;
+		if (!co_put(timeout, &ts, sizeof(ts))) {
+			errno = EFAULT;
+			return -1;
+		}
+	}
+	errno = io.saved_errno;
+	return r;
+}
+
+/* A message that went in part goes on by itself.  False: it still has not all
+ * gone, and that is the end. */
+static bool
+finish(struct co_io *io, struct mmsghdr *last, int flags)
+{
+	struct mmsghdr m;
+	struct co_iov t;
+	size_t done;
+	unsigned len;
+
+	if (!co_get(&m, last, sizeof(m)) ||
+	    co_iov_take(&t, m.msg_hdr.msg_iov, m.msg_hdr.msg_iovlen) != 0)
+		return true;
+	done = m.msg_len;
+	if (done < t.total) {
+		done = co_msg_rest(io, &t, done, flags);
+		len = (unsigned)done;
+		(void)co_put(&last->msg_len, &len, sizeof(len));
+	}
+	co_iov_free(&t);
+	return done >= t.total;
+}
+
+/* Descriptors that go to another process: it may set O_NONBLOCK on what they
+ * refer to. */
+static void
+note_shares(const struct mmsghdr *vec, unsigned n)
+{
+	struct mmsghdr m;
+	unsigned i;
+
+	for (i = 0; i < n && co_get(&m, vec + i, sizeof(m)); i++)
+		if (m.msg_hdr.msg_controllen > 0) {
+			atomic_fetch_add(&co_fd_shares, 1);
+			return;
+		}
+}
+
+enum { MOST = 1024 }; /* what the kernel sends in one call */
+
+COHOOK_EXPORT int
+sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
+{
+	unsigned done = 0;
+	struct co_io io;
+	int r = 0;
+
+	begin(&io, fd, CO_OUT, (unsigned)flags, "sendmmsg");
+	if (likely(io.slot == NULL) || n == 0)
+		return real.sendmmsg(fd, vec, n, flags);
+	if (n > MOST)
+		n = MOST;
+	note_shares(vec, n);
+	while (done < n) {
+		do {
+			if (done > 0 && in_error(fd))
+				goto out;
+			r = real.sendmmsg(fd, vec + done, n - done,
+					  flags | MSG_DONTWAIT);
+		} while (co_io_again(&io, r));
+		if (r <= 0)
+			break;
+		done += (unsigned)r;
+		if (io.dontwait || co_fd_nonblock(fd, io.slot))
+			break;
+		next(&io);
+		if (!finish(&io, vec + done - 1, flags))
+			break;
+		next(&io);
+	}
+out:
+	if (done == 0)
+		return r;
+	errno = io.saved_errno;
+	return (int)done;
+}
+
+/* --- vectors at an offset --- */
+
+/* Files: what is slow is taken over. */
+MAY_BLOCK(ssize_t, preadv, (int fd, const struct iovec *iov, int n, off_t at),
+	  (fd, iov, n, at))
+COHOOK_ALIAS(preadv64, preadv);
+MAY_BLOCK(ssize_t, pwritev, (int fd, const struct iovec *iov, int n, off_t at),
+	  (fd, iov, n, at))
+COHOOK_ALIAS(pwritev64, pwritev);
+
+/* At offset -1 it is readv(2), which waits. */
+COHOOK_EXPORT ssize_t
+preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	struct co_io io;
+	ssize_t r;
+
+	co_io_begin(&io, fd, CO_IN, "preadv2");
+	if (io.slot != NULL && at == -1 && flags == 0)
+		return co_readv(&io, iov, n);
+	co_region_begin("preadv2", false);
+	r = real.preadv2(fd, iov, n, at, flags);
+	co_region_end();
+	return r;
+}
+COHOOK_ALIAS(preadv64v2, preadv2);
+
+COHOOK_EXPORT ssize_t
+pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	struct co_io io;
+	ssize_t r;
+
+	co_io_begin(&io, fd, CO_OUT, "pwritev2");
+	if (io.slot != NULL && at == -1 && flags == 0)
+		return co_writev(&io, iov, n);
+	co_region_begin("pwritev2", false);
+	r = real.pwritev2(fd, iov, n, at, flags);
+	co_region_end();
+	return r;
+}
+COHOOK_ALIAS(pwritev64v2, pwritev2);
+
+/* --- eventfds, by libc's names --- */
+
+COHOOK_EXPORT int
+eventfd_read(int fd, eventfd_t *value)
+{
+	struct co_io io;
+
+	co_io_begin(&io, fd, CO_IN, "eventfd_read");
+	if (likely(io.slot == NULL))
+		return real.eventfd_read(fd, value);
+	return co_read(&io, value, sizeof(*value)) == sizeof(*value) ? 0 : -1;
+}
+
+COHOOK_EXPORT int
+eventfd_write(int fd, eventfd_t value)
+{
+	struct co_io io;
+
+	co_io_begin(&io, fd, CO_OUT, "eventfd_write");
+	if (likely(io.slot == NULL))
+		return real.eventfd_write(fd, value);
+	return co_write(&io, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}

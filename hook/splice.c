@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/* splice.c - data moved inside the kernel: sendfile, splice, tee, vmsplice,
+ * copy_file_range.
+ *
+ * SPLICE_F_NONBLOCK is for the pipe alone.  A socket at the other end goes by
+ * its own O_NONBLOCK: it lends us the flag where nobody else can see that;
+ * else it is polled first, and where it waits nevertheless, the monitor takes
+ * over.
+ */
+#include <fcntl.h>
+#include <sys/sendfile.h>
+
+#include "hook/lend.h"
+#include "hook/region.h"
+
+enum { SPINS = 3 };
+
+/* One end of it. */
+struct end {
+	struct co_io io;
+	enum co_fd_kind kind;
+	bool nonblock;        /* the program's own */
+};
+
+static void
+begin(struct end *e, int fd, int dir, const char *why)
+{
+	co_io_begin(&e->io, fd, dir, why);
+	e->kind = CO_FD_UNKNOWN;
+	e->nonblock = false;
+	if (e->io.slot == NULL)
+		return;
+	e->kind = co_fd_kind_of(fd, e->io.slot);
+	if (e->kind != CO_FD_FILE)
+		e->nonblock = co_fd_nonblock(fd, e->io.slot);
+}
+
+static bool
+ready(const struct end *e)
+{
+	struct pollfd p = { e->io.fd, e->io.dir == CO_IN ? POLLIN : POLLOUT,
+			    0 };
+
+	return e->kind == CO_FD_FILE || real.poll(&p, 1, 0) != 0;
+}
+
+/* Some of it has gone: the next wait is a new one, SO_*TIMEO included. */
+static void
+next(struct end *e)
+{
+	e->io.seq = e->io.slot->seq[e->io.dir];
+	e->io.deadline = -1;
+}
+
+/* A try said EAGAIN: wait for the end that is not ready.  0: both are, -1 the
+ * wait has failed. */
+static int
+wait_for_either(struct end *in, struct end *out)
+{
+	if (!ready(in))
+		return co_io_wait(&in->io) == 0 ? 1 : -1;
+	if (!ready(out))
+		return co_io_wait(&out->io) == 0 ? 1 : -1;
+	return 0;
+}
+
+/* --- splice --- */
+
+struct splice {
+	struct end in, out;
+	off64_t *off_in, *off_out;
+	unsigned flags;
+};
+
+/* Without waiting, as far as it can be had. */
+static ssize_t
+try_splice(struct splice *s, size_t n)
+{
+	struct end *sock = s->in.kind == CO_FD_SOCKET    ? &s->in
+			   : s->out.kind == CO_FD_SOCKET ? &s->out
+							 : NULL;
+	bool lent = false;
+	ssize_t r;
+
+	/* What has no such flag: ttys, sockets that others see. */
+	if (sock != NULL && !sock->nonblock)
+		lent = co_fd_lend(sock->io.fd, sock->io.slot);
+	if ((s->in.kind != CO_FD_PIPE && !s->in.nonblock && !lent &&
+	     !ready(&s->in)) ||
+	    (s->out.kind != CO_FD_PIPE && !s->out.nonblock && !lent &&
+	     !ready(&s->out))) {
+		errno = EAGAIN;
+		return -1;
+	}
+	co_region_begin("splice", false);
+	r = real.splice(s->in.io.fd, s->off_in, s->out.io.fd, s->off_out, n,
+			s->flags | SPLICE_F_NONBLOCK);
+	co_region_end();
+	if (lent)
+		co_fd_lend_end(sock->io.fd, sock->io.slot);
+	return r;
+}
+
+/* EAGAIN is the program's, who has made this end non-blocking; of two pipes
+ * either speaks for both. */
+static bool
+is_answer(const struct splice *s)
+{
+	bool in = s->in.nonblock, out = s->out.nonblock;
+
+	if (s->in.kind == CO_FD_PIPE && s->out.kind == CO_FD_PIPE)
+		return in || out;
+	return (in && !ready(&s->in)) || (out && !ready(&s->out));
+}
+
+static ssize_t
+splice_waiting(struct splice *s, size_t n)
+{
+	int spins = 0, w;
+	size_t done = 0;
+	ssize_t r;
+
+	while (done < n) {
+		r = try_splice(s, n - done);
+		if (r > 0) {
+			done += (size_t)r;
+			/* Only into a socket does it go on, until the pipe is
+			 * empty. */
+			if (s->out.kind != CO_FD_SOCKET || s->out.nonblock ||
+			    !ready(&s->in))
+				break;
+			next(&s->out);
+			continue;
+		}
+		if (r == 0)
+			break;
+		if (errno != EAGAIN || is_answer(s) ||
+		    (done > 0 && !ready(&s->in)))
+			goto fail;
+		w = wait_for_either(&s->in, &s->out);
+		if (w < 0)
+			goto fail;
+		if (w == 0 && ++spins > SPINS) {
+			co_region_begin("splice", false);
+			r = real.splice(s->in.io.fd, s->off_in, s->out.io.fd,
+					s->off_out, n - done, s->flags);
+			co_region_end();
+			if (r < 0)
+				goto fail;
+			done += (size_t)r;
+			break;
+		}
+	}
+	errno = s->in.io.saved_errno;
+	return (ssize_t)done;
+fail:
+	if (done == 0)
+		return -1;
+	errno = s->in.io.saved_errno;
+	return (ssize_t)done;
+}
+
+COHOOK_EXPORT ssize_t
+splice(int in, off64_t *off_in, int out, off64_t *off_out, size_t n,
+       unsigned flags)
+{
+	struct splice s = { .off_in = off_in,
+			    .off_out = off_out,
+			    .flags = flags };
+	ssize_t r;
+
+	if (likely(co_here() == NULL))
+		return real.splice(in, off_in, out, off_out, n, flags);
+	begin(&s.in, in, CO_IN, "splice");
+	begin(&s.out, out, CO_OUT, "splice");
+	/* The kernel says what is wrong with it, and files do not wait. */
+	if (flags & SPLICE_F_NONBLOCK || n == 0 || s.in.io.slot == NULL ||
+	    s.out.io.slot == NULL ||
+	    (s.in.kind != CO_FD_PIPE && s.out.kind != CO_FD_PIPE)) {
+		co_region_begin("splice", false);
+		r = real.splice(in, off_in, out, off_out, n, flags);
+		co_region_end();
+		return r;
+	}
+	return splice_waiting(&s, n);
+}
+
+COHOOK_EXPORT ssize_t
+tee(int in, int out, size_t n, unsigned flags)
+{
+	struct end from, to;
+	int spins = 0, w;
+	ssize_t r;
+
+	if (likely(co_here() == NULL) || flags & SPLICE_F_NONBLOCK)
+		return real.tee(in, out, n, flags);
+	begin(&from, in, CO_IN, "tee");
+	begin(&to, out, CO_OUT, "tee");
+	for (;;) {
+		r = real.tee(in, out, n, flags | SPLICE_F_NONBLOCK);
+		if (r >= 0)
+			errno = from.io.saved_errno;
+		if (r >= 0 || errno != EAGAIN || from.io.slot == NULL ||
+		    to.io.slot == NULL || from.nonblock || to.nonblock)
+			return r;
+		w = wait_for_either(&from, &to);
+		if (w < 0)
+			return -1;
+		if (w == 0 && ++spins > SPINS)
+			break;
+	}
+	co_region_begin("tee", false);
+	r = real.tee(in, out, n, flags);
+	co_region_end();
+	return r;
+}
+
+COHOOK_EXPORT ssize_t
+vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
+{
+	struct end pipe;
+	int fl, saved = errno;
+	ssize_t r;
+
+	if (likely(co_here() == NULL) || flags & SPLICE_F_NONBLOCK)
+		return real.vmsplice(fd, iov, n, flags);
+	fl = real.fcntl(fd, F_GETFL, 0);
+	begin(&pipe, fd, (fl & O_ACCMODE) == O_RDONLY ? CO_IN : CO_OUT,
+	      "vmsplice");
+	errno = saved;
+	if (pipe.io.slot == NULL || pipe.kind != CO_FD_PIPE)
+		return real.vmsplice(fd, iov, n, flags);
+	for (;;) {
+		r = real.vmsplice(fd, iov, n, flags | SPLICE_F_NONBLOCK);
+		/* The pipe's own O_NONBLOCK means nothing to it. */
+		if (r >= 0 || errno != EAGAIN)
+			break;
+		if (co_io_wait(&pipe.io) != 0)
+			return -1;
+	}
+	if (r >= 0)
+		errno = saved;
+	return r;
+}
+
+/* --- sendfile --- */
+
+/* Into a pipe it is splice(2) with a position. */
+static ssize_t
+try_sendfile(struct end *out, int in, off64_t *off, size_t n)
+{
+	bool lent = false;
+	ssize_t r;
+
+	if (out->kind == CO_FD_PIPE && !out->nonblock)
+		return real.splice(in, off, out->io.fd, NULL, n,
+				   SPLICE_F_NONBLOCK);
+	if (out->kind == CO_FD_SOCKET && !out->nonblock)
+		lent = co_fd_lend(out->io.fd, out->io.slot);
+	if (!lent && !out->nonblock && !ready(out)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	co_region_begin("sendfile", false);
+	r = real.sendfile64(out->io.fd, in, off, n);
+	co_region_end();
+	if (lent)
+		co_fd_lend_end(out->io.fd, out->io.slot);
+	return r;
+}
+
+COHOOK_EXPORT ssize_t
+sendfile64(int out, int in, off64_t *off, size_t n)
+{
+	struct end to;
+	int spins = 0;
+	size_t done = 0;
+	ssize_t r;
+
+	if (likely(co_here() == NULL))
+		return real.sendfile64(out, in, off, n);
+	begin(&to, out, CO_OUT, "sendfile");
+	if (to.io.slot == NULL || to.kind == CO_FD_FILE || to.nonblock ||
+	    n == 0) {
+		co_region_begin("sendfile", false);
+		r = real.sendfile64(out, in, off, n);
+		co_region_end();
+		return r;
+	}
+	do {
+		r = try_sendfile(&to, in, off, n - done);
+		if (r > 0) {
+			done += (size_t)r;
+			if (to.kind == CO_FD_PIPE)
+				break;
+			next(&to);
+		} else if (r < 0 && to.kind == CO_FD_PIPE &&
+			   (errno == EINVAL || errno == EAGAIN) &&
+			   ready(&to)) {
+			/* Not what sendfile says of it, or in waits. */
+			co_region_begin("sendfile", ++spins > 1);
+			r = real.sendfile64(out, in, off, n);
+			co_region_end();
+			return r;
+		} else if (r < 0 && (errno != EAGAIN ||
+				     co_io_wait(&to.io) != 0)) {
+			break;
+		}
+	} while (r != 0 && done < n);
+	if (r < 0 && done == 0)
+		return r;
+	errno = to.io.saved_errno;
+	return (ssize_t)done;
+}
+COHOOK_ALIAS(sendfile, sendfile64);
+
+MAY_BLOCK(ssize_t, copy_file_range,
+	  (int in, off64_t *off_in, int out, off64_t *off_out, size_t n,
+	   unsigned flags),
+	  (in, off_in, out, off_out, n, flags))

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* tasks.h - what waits is a coroutine, where there are any, and no kernel
+ * thread. */
+#ifndef TASKS_H
+#define TASKS_H
+
+#include <dirent.h>
+
+#include "party.h"
+
+enum { WAITERS = 20 };
+
+static inline void
+check_tasks(void)
+{
+	const char *expect_co = getenv("T_EXPECT");
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *d;
+	int n = 0;
+
+	CHECK(dir != NULL);
+	while ((d = readdir(dir)) != NULL)
+		n += d->d_name[0] != '.';
+	closedir(dir);
+	CHECK(expect_co == NULL || n < WAITERS);
+}
+
+/* Many wait in fn, until release lets them all go. */
+static inline void
+check_waiting(void *(*fn)(void *), void *arg, void (*release)(void *))
+{
+	pthread_t th[WAITERS];
+	int i;
+
+	for (i = 0; i < WAITERS; i++)
+		th[i] = party(fn, arg);
+	most_likely();
+	check_tasks();
+	release(arg);
+	for (i = 0; i < WAITERS; i++)
+		leaves(th[i]);
+}
+
+#endif
