@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* launch.c - `cohook PROGRAM': the environment set up, and the program run in
+ * our place. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hook/tool/tool.h"
+
+extern char **environ;
+
+/* --- the environment --- */
+
+struct option_of {
+	const char *name;      /* --name */
+	int letter;            /* -l, or 0 */
+	const char *meta;      /* its argument; NULL: none */
+	const char *variable;
+	const char *value;     /* of the variable where there is no argument;
+	                        * else what the argument may be */
+	const char *help;
+};
+
+static const struct option_of options[] = {
+	{ "workers", 'w', "N", "COHOOK_WORKERS", "1 to 64",
+	  "kernel threads that run coroutines (1)" },
+	{ "stack", 's', "SIZE", "COHOOK_STACK", "a size of at least 16K",
+	  "of a coroutine: 64K, 1M" },
+	{ "now", 'n', NULL, "COHOOK_START", "now",
+	  "main() is a coroutine from the start" },
+	{ "native", 0, NULL, "COHOOK_THREADS", "native",
+	  "threads are the kernel's, as ever" },
+	{ "off", 0, NULL, "COHOOK", "0", "every hook is just the real call" },
+	{ "log", 'l', "LEVEL", "COHOOK_LOG",
+	  "off, error, warn, info or trace, and :FILE",
+	  "warn, info, trace; or LEVEL:FILE" },
+	{ "tcb", 0, "WAY", "COHOOK_TCB", "sud, patch, donor or native",
+	  "how thread control blocks are had" },
+	{ "guard", 0, "KIND", "COHOOK_GUARD", "madvise, mprotect or none",
+	  "how stacks are guarded" },
+};
+enum { OPTIONS = sizeof(options) / sizeof(*options) };
+
+static bool
+one_of(const char *value, size_t n, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strlen(*words) == n && strncmp(value, *words, n) == 0)
+			return true;
+	return false;
+}
+
+/* As the library reads it: hook/init.c, sched/log.c. */
+static bool
+valid(const char *variable, const char *value)
+{
+	static const char *const levels[] = { "off", "error", "warn", "info",
+					      "trace", NULL };
+	static const char *const ways[] = { "sud", "patch", "donor", "native",
+					    NULL };
+	static const char *const guards[] = { "madvise", "mprotect", "none",
+					      NULL };
+	unsigned long n;
+	char *end;
+
+	if (strcmp(variable, "COHOOK_LOG") == 0)
+		return one_of(value, strcspn(value, ":"), levels);
+	if (strcmp(variable, "COHOOK_TCB") == 0)
+		return one_of(value, strlen(value), ways);
+	if (strcmp(variable, "COHOOK_GUARD") == 0)
+		return one_of(value, strlen(value), guards);
+	if (strcmp(variable, "COHOOK_WORKERS") == 0) {
+		n = strtoul(value, &end, 10);
+		return *value >= '0' && *value <= '9' && *end == '\0' &&
+		       n >= 1 && n <= 64;
+	}
+	if (strcmp(variable, "COHOOK_STACK") == 0) {
+		n = strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9')
+			return false;
+		if (*end != '\0' && strchr("kK", *end) != NULL)
+			n <<= 10, end++;
+		else if (*end != '\0' && strchr("mM", *end) != NULL)
+			n <<= 20, end++;
+		else if (*end != '\0' && strchr("gG", *end) != NULL)
+			n <<= 30, end++;
+		return *end == '\0' && n >= 16384;
+	}
+	return true;
+}
+
+/* One letter too many, too few, or wrong. */
+static bool
+misspelt(const char *a, const char *b)
+{
+	while (*a != '\0' && *a == *b)
+		a++, b++;
+	return strcmp(a + (*a != '\0'), b) == 0 ||
+	       strcmp(a, b + (*b != '\0')) == 0 ||
+	       (*a != '\0' && *b != '\0' && strcmp(a + 1, b + 1) == 0);
+}
+
+/* A misspelt variable, or value, would do nothing: say so. */
+static void
+look_at_environment(void)
+{
+	char **e, *equals, *name;
+	size_t i, k;
+
+	for (e = environ; *e != NULL; e++) {
+		equals = strchr(*e, '=');
+		if (equals == NULL || (strncmp(*e, "COHOOK_", 7) != 0 &&
+				       strncmp(*e, "COHOOK=", 7) != 0))
+			continue;
+		name = format("%.*s", (int)(equals - *e), *e);
+		for (i = 0; i < OPTIONS; i++)
+			if (strcmp(options[i].variable, name) == 0)
+				break;
+		for (k = 0; i == OPTIONS && k < OPTIONS; k++)
+			if (misspelt(options[k].variable, name))
+				complain("%s: is %s meant?", name,
+					 options[k].variable);
+		if (i < OPTIONS && !valid(name, equals + 1))
+			complain("%s is %s, not \"%s\"", name,
+				 options[i].value, equals + 1);
+		free(name);
+	}
+}
+
+void
+launch_usage(FILE *to)
+{
+	char left[40];
+	size_t i;
+
+	fprintf(to, "Options, and the variables that they set:\n");
+	for (i = 0; i < OPTIONS; i++) {
+		const struct option_of *o = &options[i];
+
+		snprintf(left, sizeof(left), "%c%c%s--%s%s%s",
+			 o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+			 o->letter ? ", " : "  ", o->name, o->meta ? " " : "",
+			 o->meta ? o->meta : "");
+		fprintf(to, "  %-19s %-15s %s\n", left, o->variable,
+			o->help);
+	}
+	fprintf(to, "  -q, --quiet                         no word on why it "
+		    "cannot be hooked\n");
+}
+
+/* --- our other files --- */
+
+static const char *
+own_dir(void)
+{
+	static char dir[PATH_MAX];
+	ssize_t n;
+
+	if (dir[0] != '\0')
+		return dir;
+	n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+	if (n <= 0)
+		die(EXIT_OURS, "/proc/self/exe: %s", strerror(errno));
+	dir[n] = '\0';
+	*strrchr(dir, '/') = '\0';
+	return dir;
+}
+
+/* The build tree has it beside us.  Installed, it is where we were told, from
+ * where we are: so a tree that was moved as a whole works. */
+const char *
+launch_library(void)
+{
+	static char *found;
+	char *tried[3];
+	size_t i;
+
+	if (found != NULL)
+		return found;
+	tried[0] = format("%s/libcohook.so", own_dir());
+	tried[1] = format("%s/%s/libcohook.so.%s", own_dir(),
+			  COHOOK_LIB_FROM_BIN, COHOOK_SOVERSION);
+	tried[2] = format("%s/libcohook.so.%s", COHOOK_LIBDIR,
+			  COHOOK_SOVERSION);
+	for (i = 0; i < 3; i++) {
+		found = realpath(tried[i], NULL);
+		if (found != NULL)
+			return found;
+	}
+	die(EXIT_OURS, "no libcohook.so: neither %s,\nnor %s, nor %s",
+	    tried[0], tried[1], tried[2]);
+}
+
+/* --- running it --- */
+
+static bool quiet;
+
+/* In front of what is preloaded already, and once. */
+static void
+preload(void)
+{
+	const char *lib = launch_library(), *old = getenv("LD_PRELOAD");
+	size_t n = strlen(lib);
+	const char *at;
+
+	if (strpbrk(lib, " :") != NULL)
+		die(EXIT_OURS, "%s: LD_PRELOAD has no way to name a file with "
+			       "a blank or colon in its path", lib);
+	if (old == NULL || old[0] == '\0') {
+		setenv("LD_PRELOAD", lib, 1);
+		return;
+	}
+	for (at = old; (at = strstr(at, lib)) != NULL; at += n)
+		if ((at == old || strchr(" :", at[-1]) != NULL) &&
+		    (at[n] == '\0' || strchr(" :", at[n]) != NULL))
+			return;
+	setenv("LD_PRELOAD", format("%s:%s", lib, old), 1);
+}
+
+static void
+set(const struct option_of *o, const char *argument)
+{
+	if (argument != NULL && !valid(o->variable, argument))
+		die(EXIT_OURS, "--%s is %s, not \"%s\"", o->name, o->value,
+		    argument);
+	setenv(o->variable, argument != NULL ? argument : o->value, 1);
+}
+
+int
+launch_options(int argc, char **argv)
+{
+	struct option longs[OPTIONS + 3];
+	char letters[2 * OPTIONS + 8], *l = letters;
+	size_t i;
+	int c;
+
+	memset(longs, 0, sizeof(longs));
+	*l++ = '+'; /* stop at the program */
+	for (i = 0; i < OPTIONS; i++) {
+		longs[i].name = options[i].name;
+		longs[i].has_arg = options[i].meta != NULL;
+		longs[i].val = 256 + (int)i;
+		if (options[i].letter != 0) {
+			*l++ = (char)options[i].letter;
+			if (options[i].meta != NULL)
+				*l++ = ':';
+		}
+	}
+	longs[i].name = "quiet";
+	longs[i++].val = 'q';
+	longs[i].name = "help";
+	longs[i].val = 'h';
+	strcpy(l, "qh");
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (c == 'q') {
+			quiet = true;
+			continue;
+		}
+		if (c == 'h') {
+			printf("usage: cohook %s[options] PROGRAM [ARG...]\n\n",
+			       strcmp(argv[0], "stat") == 0 ? "stat " : "");
+			launch_usage(stdout);
+			exit(0);
+		}
+		for (i = 0; i < OPTIONS; i++)
+			if (c == 256 + (int)i || c == options[i].letter)
+				break;
+		if (i == OPTIONS)
+			die(EXIT_OURS, "cohook --help lists the options");
+		set(&options[i], options[i].meta != NULL ? optarg : NULL);
+	}
+	if (optind == argc)
+		die(EXIT_OURS, "which program?  cohook --help tells more");
+	look_at_environment();
+	preload();
+	return optind;
+}
+
+void
+launch_exec(char **argv)
+{
+	const char *why = quiet ? NULL : check_reason(argv[0]);
+	int err;
+
+	if (why != NULL)
+		complain("%s runs without cohook: %s", argv[0], why);
+	fflush(stdout);
+	execvp(argv[0], argv);
+	err = errno;
+	complain("%s: %s", argv[0], strerror(err));
+	_exit(err == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT);
+}
+
+int
+cmd_run(int argc, char **argv)
+{
+	int first = launch_options(argc, argv);
+
+	launch_exec(argv + first);
+}
