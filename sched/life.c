@@ -42,6 +42,7 @@ static struct co_lock lock;
 static struct pool pools[POOLS];
 static int npools;
 static struct co *loose;        /* structs without a block */
+static struct co *_Atomic graves; /* detached, and glibc's to free */
 static char *chunk;
 static size_t chunk_left;
 static int next_tid = FIRST_TID;
@@ -243,6 +244,38 @@ let_loose(struct co *co)
 	co_unlock(&lock);
 }
 
+/* A detached one that ended glibc's way: glibc's join may not be called in the
+ * scheduler, so whoever makes the next thread does. */
+static void
+bury(struct co *co)
+{
+	if (co->is_main)
+		return;
+	co_lock(&lock);
+	co->next = graves;
+	graves = co;
+	co_unlock(&lock);
+}
+
+static void
+reap_graves(void)
+{
+	struct co *co, *next;
+
+	if (graves == NULL)
+		return;
+	co_critical_begin();
+	co_lock(&lock);
+	co = graves;
+	graves = NULL;
+	co_unlock(&lock);
+	co_critical_end();
+	for (; co != NULL; co = next) {
+		next = co->next;
+		co_reap(co);
+	}
+}
+
 /* A block that has had no life yet. */
 static int
 fresh(const struct co_birth *b, struct co **out)
@@ -298,6 +331,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	struct co *self = co_tls.self, *co = NULL;
 	int err;
 
+	reap_graves();
 	if (co_timer_reserve(co_count + 65) != 0)
 		return EAGAIN;
 	co_critical_begin();
@@ -360,7 +394,9 @@ co_gone(struct co *co)
 	co_unlock(&co->join_lock);
 	if (co_on_done != NULL)
 		co_on_done(co);
-	if (detached && !co->real_exit)
+	if (detached && co->real_exit)
+		bury(co);
+	else if (detached)
 		co_reap(co);
 	else
 		co_lot_wake(&co->done, INT_MAX);
@@ -439,6 +475,7 @@ co_life_forked(void)
 
 	lock.word = co_all_lock.word = 0;
 	chunk_left = 0;
+	graves = NULL;
 	for (i = 0; i < npools; i++)
 		pools[i].free = NULL;
 	loose = NULL;
