@@ -13,6 +13,7 @@ wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
 	enum co_why why;
 	int saved = errno, r, r2;
 
+	co_cancel_here();
 	co_lot_enter(&w, c, 0, false);
 	r = co_mutex_unlock(m);
 	if (r != 0) {
@@ -23,8 +24,9 @@ wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
 	/* A handler that ran is a spurious wake-up, which POSIX allows. */
 	why = co_lot_park(&w, deadline, "pthread_cond_wait", false);
 	r2 = co_mutex_lock(m);
-	if (co_tls.self != NULL)
-		co_cancel_point(co_tls.self);
+	/* Not if it was signalled: nobody else was. */
+	if (why != CO_WOKEN)
+		co_cancel_here();
 	errno = saved;
 	return r2 != 0 ? r2 : why == CO_TIMEOUT ? ETIMEDOUT : 0;
 }

@@ -94,6 +94,7 @@ co_io_begin(struct co_io *io, int fd, int dir, const char *why)
 	io->slot = NULL;
 	if (io->self == NULL)
 		return;
+	co_cancel_point(io->self);
 	io->slot = co_fd(fd);
 	if (io->slot == NULL)
 		return;

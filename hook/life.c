@@ -104,7 +104,6 @@ begin(struct co *co)
 	uselocale(LC_GLOBAL_LOCALE);
 	h_errno = 0;
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
 	pthread_setspecific(co_last_key, NULL);
 	errno = 0;
 }
@@ -112,6 +111,8 @@ begin(struct co *co)
 static void
 end(struct co *co)
 {
+	/* Here, for the next one may be cancelled before it runs. */
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
 	tls_destructors();
 	co_keys_destroy();
 	co_robust_end(co);

@@ -166,6 +166,7 @@ select_(struct co *self, struct sets *s, int64_t deadline, bool no_time,
 	int saved = errno, r;
 	sigset_t old;
 
+	co_cancel_point(self);
 	r = ask(s);
 	if (r < 0)
 		return r;

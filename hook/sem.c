@@ -14,8 +14,7 @@ wait_until(sem_t *s, int64_t deadline)
 	int saved = errno, r;
 
 	for (;;) {
-		if (self != NULL)
-			co_cancel_point(self);
+		co_cancel_here();
 		co_lot_enter(&w, s, 0, lost);
 		r = real.sem_trywait(s);
 		if (r != 0 && errno == EAGAIN && why == CO_TIMEOUT)
@@ -32,7 +31,17 @@ wait_until(sem_t *s, int64_t deadline)
 			return r;
 		}
 		why = co_lot_park(&w, deadline, "sem_wait", true);
-		lost = why == CO_WOKEN || lost;
+		if (why != CO_WOKEN)
+			continue;
+		/* Before a cancellation: the post was for us, and nobody else
+		 * has been woken. */
+		r = real.sem_trywait(s);
+		if (r == 0 || errno != EAGAIN) {
+			if (r == 0)
+				errno = saved;
+			return r;
+		}
+		lost = true;
 	}
 }
 
@@ -43,6 +52,7 @@ sem_wait(sem_t *s)
 
 	if (likely(!co_active))
 		return real.sem_wait(s);
+	co_cancel_here();
 	r = real.sem_trywait(s);
 	if (r == 0 || errno != EAGAIN)
 		return r;
@@ -71,6 +81,7 @@ sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *ts)
 		return real.sem_clockwait(s, clock, ts);
 	if (!co_ts_valid(ts))
 		return real.sem_clockwait(s, clock, ts);
+	co_cancel_here();
 	r = real.sem_trywait(s);
 	if (r == 0 || errno != EAGAIN)
 		return r;

@@ -91,6 +91,10 @@ run_queued(struct co *self, int sig, siginfo_t *info)
 	ucontext_t uc;
 
 	(void)self;
+	if (sig == CO_SIGCANCEL) {
+		co_cancel_now();
+		return;
+	}
 	if (!is_handler(&sa)) {
 		run_here(sig, info, NULL);
 		return;
@@ -185,7 +189,9 @@ deliver_deferred(struct co_sig *s)
 {
 	struct co *self = co_tls.self;
 
-	if (self == NULL && co_tls.m == NULL)
+	if (s->signo == CO_SIGCANCEL)
+		co_cancel_now();
+	else if (self == NULL && co_tls.m == NULL)
 		run_queued(NULL, s->signo, &s->info);
 	else if (self != NULL && blocks(self, s->signo) &&
 		 choose(s->signo, &s->info, NULL) != NULL)
@@ -203,9 +209,10 @@ synchronous(int sig, const siginfo_t *info)
 		sig == SIGILL || sig == SIGTRAP);
 }
 
-static void
-put_off(int sig, siginfo_t *info, ucontext_t *uc)
+void
+co_put_off(int sig, siginfo_t *info, void *ctx)
 {
+	ucontext_t *uc = ctx;
 	struct co_m *m = co_m();
 	struct co_sig *s;
 
@@ -244,7 +251,7 @@ trampoline(int sig, siginfo_t *info, void *ctx)
 		return;
 	}
 	if (co_tls.critical > 0) {
-		put_off(sig, info, uc);
+		co_put_off(sig, info, uc);
 		return;
 	}
 	m = co_m();

@@ -189,6 +189,7 @@ sigsuspend(const sigset_t *set)
 
 	if (likely(self == NULL) || !co_get(&new, set, sizeof(uint64_t)))
 		return real.sigsuspend(set);
+	co_cancel_point(self); /* before a signal is let in */
 	handled = self->handled;
 	co_sigmask(SIG_SETMASK, &new, &old);
 	until_handled(self, handled, "sigsuspend");
@@ -229,19 +230,75 @@ wait_in_region(const sigset_t *set, siginfo_t *info,
 	return r;
 }
 
+/* With a signalfd for as long as we wait.  The signal; -1 and errno; or 0: there
+ * may be a cancellation, to be looked at without it. */
+static int
+wait_by_fd(struct co *self, uint64_t set, siginfo_t *got, int64_t deadline,
+	   const struct timespec *timeout, unsigned handled, const char *why)
+{
+	struct co_fd_wait w;
+	struct co_fd *slot;
+	enum co_why woken = CO_NONE;
+	uint32_t gen, seq;
+	int fd, r, err;
+
+	fd = (int)sys4(SYS_signalfd4, -1, &set, 8, SFD_CLOEXEC);
+	if (fd >= 0)
+		fd = co_fd_lift(fd);
+	slot = fd >= 0 ? co_fd(fd) : NULL;
+	if (slot == NULL) {
+		if (fd >= 0)
+			sys1(SYS_close, fd);
+		return wait_in_region((sigset_t *)&set, got, timeout);
+	}
+	co_fd_made(fd, CO_FD_OTHER, 0);
+	gen = slot->gen;
+	self->sigwait = set;
+	for (;;) {
+		seq = slot->seq[CO_IN];
+		r = take_now(self, set, got);
+		if (r != 0 || (woken == CO_SIGNAL && self->cancel))
+			break;
+		/* No handler between the look and the wait: it would not wake
+		 * us. */
+		co_critical_begin();
+		if (woken == CO_TIMEOUT)
+			err = -EAGAIN;
+		else if (self->handled != handled)
+			err = -EINTR;
+		else
+			err = co_fd_enter(&w, fd, slot, CO_IN, gen, seq);
+		if (err == 0) {
+			woken = co_park(w.parker, deadline, why, 0, true);
+			co_fd_leave(&w);
+		}
+		co_critical_end();
+		co_sig_handle();
+		if (err >= 0)
+			continue;
+		errno = -err;
+		r = err == -EAGAIN || err == -EINTR
+			    ? -1
+			    : wait_in_region((sigset_t *)&set, got, timeout);
+		break;
+	}
+	self->sigwait = 0;
+	co_fd_forget(fd);
+	err = errno;
+	sys1(SYS_close, fd);
+	errno = err;
+	return r;
+}
+
 static int
 wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
 	 const struct timespec *timeout, const char *why)
 {
 	int64_t deadline = CO_FOREVER;
 	unsigned handled = self->handled;
-	struct co_fd_wait w;
-	struct co_fd *slot;
 	siginfo_t got;
-	enum co_why woken = CO_NONE;
 	uint64_t set;
-	uint32_t gen, seq;
-	int fd, r, err, saved = errno;
+	int r, saved = errno;
 
 	if (!co_get(&set, user, sizeof(set))) {
 		errno = EFAULT;
@@ -251,48 +308,14 @@ wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
 		deadline = co_deadline_after(timeout->tv_sec *
 						     INT64_C(1000000000) +
 					     timeout->tv_nsec);
-	r = take_now(self, set, &got);
-	if (r != 0)
-		goto found;
-	fd = (int)sys4(SYS_signalfd4, -1, &set, 8, SFD_CLOEXEC);
-	if (fd >= 0)
-		fd = co_fd_lift(fd);
-	slot = fd >= 0 ? co_fd(fd) : NULL;
-	if (slot == NULL) {
-		if (fd >= 0)
-			sys1(SYS_close, fd);
-		return wait_in_region(user, info, timeout);
-	}
-	co_fd_made(fd, CO_FD_OTHER, 0);
-	gen = slot->gen;
-	self->sigwait = set;
-	for (;;) {
-		seq = slot->seq[CO_IN];
+	do {
+		co_cancel_point(self);
 		r = take_now(self, set, &got);
-		if (r != 0)
-			break;
-		if (self->handled != handled || woken == CO_TIMEOUT) {
-			errno = woken == CO_TIMEOUT ? EAGAIN : EINTR;
-			break;
-		}
-		err = co_fd_enter(&w, fd, slot, CO_IN, gen, seq);
-		if (err == 1)
-			continue;
-		if (err != 0) {
-			r = wait_in_region(user, &got, timeout);
-			break;
-		}
-		woken = co_park(w.parker, deadline, why, 0, true);
-		co_fd_leave(&w);
-		co_sig_handle();
-	}
-	self->sigwait = 0;
-	co_fd_forget(fd);
-	err = errno;
-	sys1(SYS_close, fd);
-	errno = err;
-found:
-	if (r <= 0)
+		if (r == 0)
+			r = wait_by_fd(self, set, &got, deadline, timeout,
+				       handled, why);
+	} while (r == 0);
+	if (r < 0)
 		return -1;
 	errno = saved;
 	if (got.si_code == SI_TKILL)

@@ -11,9 +11,6 @@
 #include "sched/log.h"
 #include "sched/lot.h"
 
-/* glibc's own (nptl/pthreadP.h). */
-enum { SIGCANCEL = 32 };
-
 /* A pthread_t is the thread pointer (psABI: %fs:0 holds its own address, and
  * glibc's pthread_self() is that), so our own thread-local says whose it is. */
 struct co *
@@ -104,7 +101,7 @@ pthread_exit(void *result)
 
 	if (self != NULL) {
 		self->result = result;
-		self->spent = 1;
+		self->spent = CO_SPENT;
 	}
 	real.pthread_exit(result);
 	__builtin_unreachable();
@@ -263,33 +260,6 @@ thrd_detach(thrd_t th)
 	if (likely(!co_active))
 		return real.thrd_detach(th);
 	return pthread_detach(th) == 0 ? thrd_success : thrd_error;
-}
-
-COHOOK_EXPORT int
-pthread_cancel(pthread_t th)
-{
-	struct co *co = co_active ? co_of_thread(th) : NULL;
-	int r;
-
-	if (co == NULL)
-		return real.pthread_cancel(th);
-	if (co->done)
-		return 0;
-	co->spent = 1; /* it ends glibc's way */
-	/* Marks it; the signal goes to a kernel thread that there is not. */
-	r = real.pthread_cancel(th);
-	if (r != 0 && r != ESRCH)
-		return r;
-	co->cancel = 1;
-	co_critical_begin();
-	co_lock(&co->lock);
-	atomic_store(&co->sig_todo, 1);
-	if (co->region)
-		sys3(SYS_tgkill, sys0(SYS_getpid), co->m->tid, SIGCANCEL);
-	co_unlock(&co->lock);
-	co_critical_end();
-	co_claim_and_wake(&co->parker, CO_SIGNAL);
-	return 0;
 }
 
 /* The stack that a kernel thread of ours has for itself: the first of them is

@@ -42,6 +42,7 @@ sleep_for(struct co *self, const struct timespec *user,
 	if (!co_ts_valid(req) || req->tv_sec < 0)
 		return EINVAL;
 	if (req->tv_sec == 0 && req->tv_nsec == 0) {
+		co_cancel_point(self);
 		co_yield();
 		return 0;
 	}

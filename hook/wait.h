@@ -33,6 +33,14 @@ co_cancel_point(struct co *self)
 		pthread_testcancel();
 }
 
+/* The same in any thread. */
+static inline void
+co_cancel_here(void)
+{
+	if (unlikely(co_tls.self == NULL || co_tls.self->cancel))
+		pthread_testcancel();
+}
+
 /* A loop of tries on a descriptor. */
 struct co_io {
 	int fd, dir;
@@ -100,6 +108,11 @@ struct co *co_of_thread(pthread_t th);
 void co_keys_destroy(void);
 extern pthread_key_t co_last_key;
 void co_signals_init(void);
+/* signal.c: the handler came in a critical section, and is to come again. */
+void co_put_off(int sig, siginfo_t *info, void *uc);
+/* cancel.c: glibc's signal for it (nptl/pthreadP.h), sent to the caller. */
+enum { CO_SIGCANCEL = 32 };
+void co_cancel_now(void);
 void co_fork_init(void);
 void co_life_init(void);
 /* signal.c: has the program a handler for it?  pthread_sigmask(3), by us. */

@@ -108,7 +108,7 @@ struct co {
 	size_t own_guard;       /* the attribute's */
 	uint8_t own_stack;      /* stack is ours, not the program's */
 	uint8_t recycled;       /* the block has had a life before */
-	uint8_t spent;          /* must end through glibc: cannot be recycled */
+	_Atomic uint8_t spent;  /* enum co_spent */
 	_Atomic uint8_t cancel; /* somebody has cancelled it */
 	_Atomic uint8_t region; /* in a lasting one: alone on its kernel thread;
 	                         * changed under lock */
@@ -126,6 +126,10 @@ struct co {
 	void *robust_head;
 	struct co_m *pinned;
 };
+
+/* CO_SPENT: must end through glibc, and cannot be recycled.  CO_ENDED: will be
+ * recycled, and can be spent no more. */
+enum co_spent { CO_LIVES, CO_SPENT, CO_ENDED };
 
 enum co_state { CO_S_READY, CO_S_RUNNING, CO_S_PARKED, CO_S_GONE };
 

@@ -94,7 +94,9 @@ co_main_co(void)
 	co->id = atomic_fetch_add(&next_id, 1);
 	co->tid = (int)sys0(SYS_gettid);
 	co->is_main = 1;
-	co->spent = 1;
+	co->spent = CO_SPENT;
+	/* Unless it says another to pthread_exit(3). */
+	co->result = PTHREAD_CANCELED;
 	co->state = CO_S_RUNNING;
 	co_format(co->name, sizeof(co->name), "main");
 	co->all_prev = &co_all;
@@ -165,6 +167,19 @@ count_out(struct co *co)
 		exit(0);
 }
 
+/* The destructors may be cancelled, and whoever cancels us from now on finds
+ * us ended. */
+static bool
+ends_our_way(struct co *co)
+{
+	uint8_t spent = CO_LIVES;
+
+	if (co->spent || !co->own_stack || co_never_recycle)
+		return false;
+	co_on_life_end(co);
+	return atomic_compare_exchange_strong(&co->spent, &spent, CO_ENDED);
+}
+
 static void *
 life(void *arg)
 {
@@ -185,11 +200,10 @@ life(void *arg)
 		if (co_on_life_begin != NULL)
 			co_on_life_begin(co);
 		co->result = co->fn(co->arg);
-		if (co->spent || !co->own_stack || co_never_recycle) {
+		if (!ends_our_way(co)) {
 			co->real_exit = 1;
 			return co->result;
 		}
-		co_on_life_end(co);
 		count_out(co);
 		co_rest();
 	}
@@ -345,7 +359,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 		co->joining = co->real_exit = 0;
 		co->uses_masks = co->in_handler = co->altstack_set = 0;
 		co->handled = co->interrupted = 0;
-		co->cancel = co->region = 0;
+		co->cancel = co->region = co->spent = 0;
 	} else {
 		err = fresh(b, &co);
 		if (err != 0)

@@ -67,6 +67,8 @@ static struct t_case *t_first, **t_last = &t_first;
 static inline void
 t_fail(const char *file, int line, const char *claim, int err)
 {
+	/* To say so may be a cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fprintf(stderr, "%s:%d: does not hold: %s (errno %d, %s)\n", file,
 		line, claim, err, strerror(err));
 	_exit(1);
@@ -78,6 +80,7 @@ t_int(const char *file, int line, const char *what, long long got,
 {
 	if (got == want)
 		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	fprintf(stderr, "%s:%d: %s is %lld, not %lld\n", file, line, what, got,
 		want);
 	_exit(1);
