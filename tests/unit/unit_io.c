@@ -834,8 +834,9 @@ eintr_of_the_call_itself_passes(void **state)
 	assert_int_equal(errno, EINTR);
 }
 
+/* Once at the call, whether it waits or not, and once before each wait. */
 static void
-a_wait_is_a_cancellation_point(void **state)
+a_call_and_its_waits_are_cancellation_points(void **state)
 {
 	(void)state;
 	me.cancel = 1;
@@ -844,7 +845,7 @@ a_wait_is_a_cancellation_point(void **state)
 	WILL(PARK, .until = CO_FOREVER, .gives = CO_WOKEN);
 	WILL(RECV, .n = 10, .gives = 4);
 	assert_int_equal(read(fd, buf, 10), 4);
-	assert_int_equal(cancel_points, 2);
+	assert_int_equal(cancel_points, 3);
 }
 
 /* --- the program's own O_NONBLOCK --- */
@@ -1839,7 +1840,7 @@ main(void)
 		IN(a_socket, data_goes_before_a_signal),
 		IN(a_socket, a_signal_without_data_after_all_interrupts),
 		IN(a_socket, eintr_of_the_call_itself_passes),
-		IN(a_socket, a_wait_is_a_cancellation_point),
+		IN(a_socket, a_call_and_its_waits_are_cancellation_points),
 		IN(a_socket, with_the_programs_o_nonblock_nobody_waits),
 		IN(a_socket,
 		   the_kernel_knows_the_flags_of_what_we_did_not_make),
