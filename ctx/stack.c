@@ -30,7 +30,7 @@ struct class {
 static struct co_lock lock;
 static struct class classes[CLASSES];
 static int nclasses;
-static enum co_guard kind_;
+static _Atomic(enum co_guard) kind_;
 
 void
 co_stack_init(enum co_guard kind)
@@ -114,7 +114,8 @@ grow(struct class *c)
 
 	if (want > slab_most)
 		want = slab_most;
-	for (n = want / one ? want / one : 1; n > 0; n /= 4) {
+	for (n = want / one ? want / one : 1; n > 0;
+	     n = n > 1 && n < 4 ? 1 : n / 4) {
 		c->slab = map(n * one);
 		if (c->slab != NULL) {
 			c->left = n;
@@ -132,6 +133,8 @@ co_stack_get(struct co_stack *s, size_t size, size_t guard)
 	struct link *l;
 	char *p;
 
+	if (guard + 4096 < guard)
+		return -1;
 	size = pages(size);
 	guard = pages(guard);
 	if (size + guard < size || size == 0)

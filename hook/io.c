@@ -108,7 +108,7 @@ co_io_begin(struct co_io *io, int fd, int dir, const char *why)
 	io->interrupted = io->self->interrupted;
 	io->saved_errno = errno;
 	io->timed = false;
-	io->dontwait = false;
+	io->dontwait = io->sent = false;
 }
 
 /* SO_RCVTIMEO, SO_SNDTIMEO: kept by us, asked of the kernel once. */
@@ -151,8 +151,11 @@ wait_in_region(struct co_io *io)
 	co_region_begin(io->why, true);
 	r = real.poll(&p, 1, (int)left);
 	co_region_end();
-	if (r < 0 && errno == EINTR && io->self->handled == io->handled)
-		return 0; /* somebody else's handler: try again */
+	/* Somebody else's handler, or one with SA_RESTART: try again. */
+	if (r < 0 && errno == EINTR &&
+	    io->self->interrupted == io->interrupted &&
+	    !(io->timed && io->self->handled != io->handled))
+		return 0;
 	if (r < 0)
 		return -1;
 	if (r == 0) {
@@ -312,12 +315,14 @@ try_vec(struct co_io *io, const struct iovec *iov, int n)
 	struct iovec one;
 	ssize_t r;
 
+	/* Of a file it would be only what is in memory now. */
+	if (s->kind == CO_FD_FILE)
+		goto real_;
 	if (s->nowait[io->dir] != 2) {
 		r = preadv2_(io->fd, iov, n, io->dir);
 		/* EINVAL may be the descriptor's own answer, or an old
 		 * kernel's to the flag: the plain call says which. */
-		if (r < 0 && (errno == EINVAL ||
-			      (errno == EAGAIN && s->kind == CO_FD_FILE)))
+		if (r < 0 && errno == EINVAL)
 			goto real_;
 		if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 			return r;
@@ -349,14 +354,15 @@ static ssize_t
 try_socket(struct co_io *io, struct iovec *iov, int n)
 {
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+	/* The answer will be a count: no SIGPIPE with that. */
+	int out = io->sent ? MSG_DONTWAIT | MSG_NOSIGNAL : MSG_DONTWAIT;
 
 	if (io->dir == CO_IN)
 		return n == 1 ? real.recv(io->fd, iov->iov_base, iov->iov_len,
 					  MSG_DONTWAIT)
 			      : real.recvmsg(io->fd, &m, MSG_DONTWAIT);
-	return n == 1 ? real.send(io->fd, iov->iov_base, iov->iov_len,
-				  MSG_DONTWAIT)
-		      : real.sendmsg(io->fd, &m, MSG_DONTWAIT);
+	return n == 1 ? real.send(io->fd, iov->iov_base, iov->iov_len, out)
+		      : real.sendmsg(io->fd, &m, out);
 }
 
 /* A read that came up short on TCP has emptied it: the next need not try
@@ -413,6 +419,7 @@ write_vec(struct co_io *io, struct co_iov *t)
 		if (r < 0)
 			break;
 		done += (size_t)r;
+		io->sent = true;
 		if (done >= t->total || r == 0 ||
 		    co_fd_nonblock(io->fd, io->slot))
 			break;

@@ -117,6 +117,8 @@ co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, int flags)
 	struct msghdr m = { 0 };
 	ssize_t r;
 
+	if (io->dir == CO_OUT)
+		flags |= MSG_NOSIGNAL; /* the answer will be a count */
 	co_iov_advance(t, done);
 	while (done < t->total && !co_fd_nonblock(io->fd, io->slot)) {
 		m.msg_iov = t->v;
@@ -181,6 +183,7 @@ send_(int fd, const void *buf, size_t n, int flags,
 		if (done >= n || r == 0 || io.dontwait ||
 		    co_fd_nonblock(fd, io.slot))
 			break;
+		flags |= MSG_NOSIGNAL;
 		io.seq = io.slot->seq[CO_OUT];
 	}
 	if (done > 0) {

@@ -54,6 +54,7 @@ struct co_io {
 	bool timed;            /* SO_*TIMEO is set: then a handler interrupts
 	                        * whatever SA_RESTART says, signal(7) */
 	bool dontwait;         /* the call itself says not to wait */
+	bool sent;             /* some of it has gone: an error is a count */
 	const char *why;
 };
 

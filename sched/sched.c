@@ -244,7 +244,8 @@ co_idle_resync(void)
 	uint64_t had;
 	int i;
 
-	if (nworkers == 1 && co_m() != NULL && co_m()->slot != NULL)
+	m = co_m();
+	if (nworkers == 1 && m != NULL && atomic_load(&slots[0].m) == m)
 		return; /* nobody else can poll */
 	atomic_thread_fence(memory_order_seq_cst);
 	m = atomic_load(&poller);

@@ -1721,6 +1721,62 @@ a_file_is_written_and_read_whole(void **state)
 	assert_int_equal(lasting_regions, 0);
 }
 
+/* Asked not to wait, the kernel gives what it has in memory: less than a
+ * program is used to get of a file. */
+static void
+a_file_that_is_half_in_memory_is_read_whole(void **state)
+{
+	size_t n = sizeof(buf), head = n / 4;
+	struct iovec v = { buf, n };
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	real.readv = kernel_readv;
+	assert_int_equal(syscall(SYS_write, fd, buf, n), n);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	assert_int_equal(pread(fd, buf, head, 0), head);
+	if (syscall(SYS_preadv2, fd, &v, 1, 0L, 0L, RWF_NOWAIT) >= (long)n)
+		skip(); /* a file system that is memory */
+
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(read(fd, buf, n), n);
+}
+
+static int nosignal;
+
+static ssize_t
+send_looks_at_flags(int on, const void *p, size_t n, int flags)
+{
+	nosignal = flags & MSG_NOSIGNAL;
+	return tried(SEND, on, p, n);
+}
+
+static void
+no_sigpipe_where_the_answer_is_a_count(void **state)
+{
+	(void)state;
+	real.send = send_looks_at_flags;
+	WILL(SEND, .n = 10, .gives = 4);
+	WILL(SEND, .n = 6, .gives = -1, .err = EPIPE);
+	assert_int_equal(write(fd, buf, 10), 4);
+	assert_int_not_equal(nosignal, 0);
+}
+
+static void
+without_epoll_a_restarting_handler_does_not_interrupt(void **state)
+{
+	(void)state;
+	enter_err = -ENOSPC;
+	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
+	WILL(POLL, .n = POLLIN, .until = -1, .gives = -1, .err = EINTR,
+	     .meanwhile = a_restarting_handler_runs);
+	WILL(RECV, .n = 10, .gives = 4);
+	assert_int_equal(read(fd, buf, 10), 4);
+}
+
 /* --- what it is, and when --- */
 
 static void
@@ -1894,6 +1950,9 @@ main(void)
 		IN(a_pipe_to_read, a_wrong_direction_is_ebadf),
 		IN(a_file, a_file_is_written_and_read_whole),
 		IN(a_socket, kinds_are_fstats),
+		IN(a_file, a_file_that_is_half_in_memory_is_read_whole),
+		IN(a_socket, no_sigpipe_where_the_answer_is_a_count),
+		IN(a_socket, without_epoll_a_restarting_handler_does_not_interrupt),
 		IN(a_socket, of_what_is_not_open_nothing_is_known),
 		IN(a_socket, deadlines_are_monotonic_nanoseconds),
 	};

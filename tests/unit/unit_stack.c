@@ -626,6 +626,18 @@ a_fork_begins_with_empty_lists(void **state)
 	holds_in_a_child(in_the_child_of_a_fork);
 }
 
+static void
+the_one_that_still_fits_is_found(void **state)
+{
+	size_t size = a_new_size();
+	struct co_stack s;
+
+	(void)state;
+	largest = size + PAGE;
+	assert_int_equal(co_stack_get(&s, size, PAGE), 0);
+	co_stack_put(&s, 0);
+}
+
 static size_t shared_size;
 
 static void *
@@ -697,6 +709,7 @@ main(void)
 		T(a_real_limit_is_kept_to),
 		T(sizes_without_a_list_are_given_back_to_the_kernel),
 		T(a_fork_begins_with_empty_lists),
+		T(the_one_that_still_fits_is_found),
 		T(two_threads_never_hold_the_same_one),
 	};
 
