@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "ctx/sys.h"
-#include "hook/wait.h"
+#include "hook/region.h"
 
 /* Books are kept while the runtime stands, whoever calls, but not for the
  * child of a vfork, whose descriptors are its own. */
@@ -265,17 +265,37 @@ nonblock_set(int fd, bool on)
 }
 
 static int
+call_fcntl(int fd, int cmd, long arg, bool is64)
+{
+	return is64 ? real.fcntl64(fd, cmd, arg) : real.fcntl(fd, cmd, arg);
+}
+
+/* Tried first, for most locks are free. */
+static int
+lock_file(struct co *self, int fd, int cmd, long arg, bool is64)
+{
+	int try = cmd == F_SETLKW ? F_SETLK : F_OFD_SETLK, saved = errno, r;
+
+	r = call_fcntl(fd, try, arg, is64);
+	if (r == 0 || (errno != EAGAIN && errno != EACCES))
+		return r;
+	errno = saved;
+	IN_REGION(r, -1, self, "fcntl", true, call_fcntl(fd, cmd, arg, is64));
+	return r;
+}
+
+static int
 fcntl_(int fd, int cmd, long arg, bool is64)
 {
+	struct co *self;
 	int r;
 
-	if (unlikely(booked()) && cmd == F_SETLKW)
-		co_region_begin("fcntl", true);
-	r = is64 ? real.fcntl64(fd, cmd, arg) : real.fcntl(fd, cmd, arg);
 	if (likely(!booked()))
-		return r;
-	if (cmd == F_SETLKW)
-		co_region_end();
+		return call_fcntl(fd, cmd, arg, is64);
+	self = co_here();
+	if (self != NULL && (cmd == F_SETLKW || cmd == F_OFD_SETLKW))
+		return lock_file(self, fd, cmd, arg, is64);
+	r = call_fcntl(fd, cmd, arg, is64);
 	if (r < 0)
 		return r;
 	switch (cmd) {

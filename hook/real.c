@@ -4,19 +4,23 @@
 #include <errno.h>
 
 #include "hook/real.h"
-#include "sched/log.h"
 
 /* No allocation, no lock but the loader's: dlsym(3) allocates only where it
  * fails, and a name that is missing here is one that nobody can have called.
  * Where libc lacks a name that we export, it says so as an old kernel would. */
+static long
+lacks(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
 static void *
 find(const char *name)
 {
 	void *p = dlsym(RTLD_NEXT, name);
 
-	if (p == NULL)
-		co_die("libc has no %s", name);
-	return p;
+	return p != NULL ? p : (void *)lacks;
 }
 
 /* The first call of each, before co_real_init(). */

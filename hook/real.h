@@ -7,26 +7,38 @@
 #ifndef COHOOK_REAL_H
 #define COHOOK_REAL_H
 
+#include <aio.h>
+#include <grp.h>
+#include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <semaphore.h>
+#include <shadow.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <threads.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+struct __res_state; /* <resolv.h> defines p_type and the like as macros */
+struct rpcent;
 
 struct co_real {
 #define HOOK(ret, name, params, args) ret(*name) params;
@@ -57,6 +69,15 @@ void co_real_init(void);
 /* Declared by headers only where _FORTIFY_SOURCE is on. */
 void __longjmp_chk(jmp_buf env, int val)
 	__attribute__((noreturn));
+int __open_2(const char *path, int flags);
+int __openat_2(int dir, const char *path, int flags);
+int __mq_open_2(const char *name, int flags);
+void __syslog_chk(int prio, int flag, const char *format, ...);
+void __vsyslog_chk(int prio, int flag, const char *format, va_list ap);
+FILE *_IO_fopen(const char *path, const char *mode);
+FILE *_IO_popen(const char *command, const char *mode);
+int __open64_2(const char *path, int flags);
+int __openat64_2(int dir, const char *path, int flags);
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,

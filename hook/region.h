@@ -35,29 +35,34 @@
 		return r;                                                     \
 	}
 
-/* The same for a call that a signal handler interrupts: one that ran for
- * somebody else, who borrowed our kernel thread, does not count.  unless: it
- * will not block at all. */
+/* r = call, which is failed where a signal handler interrupted it: a handler
+ * that ran for somebody else, who borrowed our kernel thread, does not count. */
+#define IN_REGION(r, failed, self, name, lasting, call)                       \
+	do {                                                                  \
+		unsigned handled_ = (self)->handled;                          \
+		int saved_ = errno;                                           \
+                                                                              \
+		co_region_begin(name, lasting);                               \
+		for (;;) {                                                    \
+			r = call;                                             \
+			if (r != (failed) || errno != EINTR ||                \
+			    (self)->handled != handled_)                      \
+				break;                                        \
+			errno = saved_;                                       \
+		}                                                             \
+		co_region_end();                                              \
+	} while (0)
+
+/* The whole hook of such a call.  unless: it will not block at all. */
 #define LET_BLOCK_EINTR(ret, name, params, args, unless)                      \
 	COHOOK_EXPORT ret name params                                         \
 	{                                                                     \
 		struct co *self = co_here();                                  \
-		unsigned handled;                                             \
-		int saved = errno;                                            \
 		ret r;                                                        \
                                                                               \
 		if (likely(self == NULL) || (unless))                         \
 			return real.name args;                                \
-		handled = self->handled;                                      \
-		co_region_begin(#name, true);                                 \
-		for (;;) {                                                    \
-			r = real.name args;                                   \
-			if ((long)r != -1 || errno != EINTR ||                \
-			    self->handled != handled)                         \
-				break;                                        \
-			errno = saved;                                        \
-		}                                                             \
-		co_region_end();                                              \
+		IN_REGION(r, (ret)-1, self, #name, true, real.name args);     \
 		return r;                                                     \
 	}
 

@@ -32,7 +32,14 @@ static const char lends[] =
 	"gethostbyname_r gethostbyname2_r gethostbyaddr_r "
 	"wait waitpid wait4 waitid wait3 system pclose "
 	"preadv pwritev preadv2 pwritev2 preadv64 pwritev64 preadv64v2 "
-	"pwritev64v2 copy_file_range ";
+	"pwritev64v2 copy_file_range "
+	"open open64 __open __open64 openat openat64 __open_2 __open64_2 "
+	"__openat_2 __openat64_2 creat creat64 fopen fopen64 _IO_fopen freopen "
+	"freopen64 flock lockf lockf64 sync msync tcdrain tcsetattr semop "
+	"semtimedop msgsnd msgrcv syslog vsyslog __syslog_chk __vsyslog_chk "
+	"popen _IO_popen posix_spawn posix_spawnp __wait __waitpid "
+	"__res_query __res_search __res_querydomain __res_nquery "
+	"__res_nsearch __res_nquerydomain __res_send __res_nsend ";
 
 /* Hooked to keep the books: of descriptors, threads, masks and owners. */
 static const char keeps[] =
@@ -53,7 +60,8 @@ static const char keeps[] =
 	"__pthread_rwlock_unlock pthread_barrier_init "
 	"sigaction __sigaction signal pthread_sigmask sigprocmask longjmp "
 	"_longjmp siglongjmp __longjmp_chk setcontext swapcontext sigpending "
-	"raise tgkill pthread_sigqueue sigaltstack vfork __vfork ";
+	"raise tgkill pthread_sigqueue sigaltstack vfork __vfork "
+	"mq_open __mq_open_2 mq_close ";
 
 /* Not hooked (hooks.def goes before this list), and each may wait for long:
  * for a disk, a peer, a lock, or a slow descriptor under a stdio stream.
@@ -125,7 +133,7 @@ listed(const char *list, const char *name)
 }
 
 static void
-add_hook(const char *name, const char *params)
+add_hook(const char *name, const char *params, enum effect effect)
 {
 	static const char *const fd[] = { "(int fd", "(int in,", "(int out," };
 	bool on_fd = false;
@@ -137,7 +145,7 @@ add_hook(const char *name, const char *params)
 	add(name,
 	    listed(lends, name)   ? LENDS
 	    : listed(keeps, name) ? KEEPS
-				  : YIELDS,
+				  : effect,
 	    on_fd);
 }
 
@@ -179,8 +187,10 @@ add_list(const char *list, enum effect effect)
 static void
 build(void)
 {
-#define HOOK(ret, name, params, args) add_hook(#name, #params);
-#define ALIAS(alias, name) add_hook(#alias, "");
+#define HOOK(ret, name, params, args) add_hook(#name, #params, YIELDS);
+#define HOOK_LENDS(ret, name, params, args) add_hook(#name, #params, LENDS);
+#define HOOK_SHORT(ret, name, params, args) add_hook(#name, #params, LENDS);
+#define ALIAS(alias, name) add_hook(#alias, "", YIELDS);
 #include "hook/hooks.def"
 #undef HOOK
 #undef ALIAS
