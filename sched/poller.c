@@ -177,6 +177,15 @@ lost(long err)
 	co_fd_renew_all();
 }
 
+void
+co_poller_kick(void)
+{
+	uint64_t one = 1;
+
+	if (atomic_exchange(&kicked, 1) == 0)
+		sys3(SYS_write, kickfd, &one, sizeof(one));
+}
+
 /* Called inside the scheduler, critical.  Where it blocks, in an m's own
  * context, signal handlers may run. */
 void
@@ -199,18 +208,17 @@ co_poller_wait(int64_t deadline)
 	}
 	if (n == -EBADF || n == -EINVAL)
 		lost(-n);
-	for (i = 0; i < n; i++)
-		if (ev[i].data.u64 != KICK)
+	for (i = 0; i < n; i++) {
+		if (ev[i].data.u64 != KICK) {
 			co_fd_event(ev[i].data.u64, ev[i].events);
-}
-
-void
-co_poller_kick(void)
-{
-	uint64_t one = 1;
-
-	if (atomic_exchange(&kicked, 1) == 0)
-		sys3(SYS_write, kickfd, &one, sizeof(one));
+			continue;
+		}
+		/* Meant for one who sleeps, and taken by one who looked in
+		 * passing: pass it on. */
+		atomic_store(&kicked, 0);
+		if (deadline == 0 && co_somebody_polls())
+			co_poller_kick();
+	}
 }
 
 /* The child must not touch the parent's set: a new one, under new numbers. */
