@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/region.h"
 
 /* Books are kept while the runtime stands, whoever calls, but not for the
@@ -95,8 +96,8 @@ COHOOK_ALIAS(__pipe, pipe);
 
 /* Waiters are woken first and the descriptor closed after: once closed, the
  * number may be another thread's new file, and they would wait on that one. */
-COHOOK_EXPORT int
-close(int fd)
+int
+co_close(int fd)
 {
 	int r;
 
@@ -110,6 +111,12 @@ close(int fd)
 	r = real.close(fd);
 	co_fd_closed(fd);
 	return r;
+}
+
+COHOOK_EXPORT int
+close(int fd)
+{
+	return co_close(fd);
 }
 COHOOK_ALIAS(__close, close);
 

@@ -3,6 +3,7 @@
  * answer; between two such questions we wait on all the descriptors at once.
  */
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/several.h"
 
 /* No cancellation point: we are armed. */
@@ -76,8 +77,8 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 	return r;
 }
 
-COHOOK_EXPORT int
-poll(struct pollfd *fds, nfds_t n, int timeout)
+int
+co_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	struct co *self = co_here();
 	unsigned handled;
@@ -95,6 +96,12 @@ poll(struct pollfd *fds, nfds_t n, int timeout)
 							 INT64_C(1000000)),
 			 "poll", handled);
 }
+
+COHOOK_EXPORT int
+poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	return co_poll(fds, n, timeout);
+}
 COHOOK_ALIAS(__poll, poll);
 
 COHOOK_EXPORT int
@@ -102,7 +109,7 @@ __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
 	if (size / sizeof(*fds) < n)
 		return real.__poll_chk(fds, n, timeout, size);
-	return poll(fds, n, timeout);
+	return co_poll(fds, n, timeout);
 }
 
 COHOOK_EXPORT int

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/wait.h"
 
 enum { SIGNALS = 65 };
@@ -106,8 +107,8 @@ co_of_tid(pid_t tid)
 	return co;
 }
 
-COHOOK_EXPORT int
-tgkill(pid_t pid, pid_t tid, int sig)
+int
+co_tgkill(pid_t pid, pid_t tid, int sig)
 {
 	struct co *co = NULL;
 	siginfo_t info;
@@ -125,6 +126,12 @@ tgkill(pid_t pid, pid_t tid, int sig)
 		return 0;
 	errno = err;
 	return -1;
+}
+
+COHOOK_EXPORT int
+tgkill(pid_t pid, pid_t tid, int sig)
+{
+	return co_tgkill(pid, tid, sig);
 }
 
 /* --- asking --- */
