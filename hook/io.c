@@ -68,6 +68,9 @@ co_fd_kind_of(int fd, struct co_fd *slot)
 		kind = CO_FD_FILE;
 	else
 		kind = CO_FD_OTHER;
+	/* Asked not to wait, /dev/zero and its like may stop halfway. */
+	if (S_ISCHR(st.st_mode))
+		slot->nowait[CO_IN] = slot->nowait[CO_OUT] = 2;
 	slot->kind = kind;
 	return kind;
 }

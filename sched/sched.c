@@ -240,20 +240,20 @@ void
 co_idle_resync(void)
 {
 	enum { ENOUGH = 200 };
-	struct co_m *m;
-	uint64_t had;
+	struct co_slot *s;
+	struct co_m *m = co_m();
 	int i;
 
-	m = co_m();
 	if (nworkers == 1 && m != NULL && atomic_load(&slots[0].m) == m)
 		return; /* nobody else can poll */
 	atomic_thread_fence(memory_order_seq_cst);
 	m = atomic_load(&poller);
 	if (m == NULL || m == co_m())
 		return;
-	had = m->kmask;
-	for (i = 0; i < ENOUGH && m->kmask == had &&
-		    had != co_sig_idle_mask(); i++) {
+	for (i = 0; i < ENOUGH && m->kmask != co_sig_idle_mask(); i++) {
+		s = m->slot;
+		if (s == NULL || !atomic_load(&s->idle))
+			return; /* it has found something to run */
 		co_poller_kick();
 		sys0(SYS_sched_yield);
 	}
