@@ -283,6 +283,7 @@ lock_file(struct co *self, int fd, int cmd, long arg, bool is64)
 {
 	int try = cmd == F_SETLKW ? F_SETLK : F_OFD_SETLK, saved = errno, r;
 
+	co_cancel_point(self); /* to try is none */
 	r = call_fcntl(fd, try, arg, is64);
 	if (r == 0 || (errno != EAGAIN && errno != EACCES))
 		return r;

@@ -184,6 +184,7 @@ lockf(int fd, int op, off_t n)
 
 	if (likely(self == NULL) || op != F_LOCK)
 		return real.lockf(fd, op, n);
+	co_cancel_point(self); /* to try is none */
 	r = real.lockf(fd, F_TLOCK, n);
 	if (r == 0 || (errno != EAGAIN && errno != EACCES))
 		return r;
