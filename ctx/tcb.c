@@ -111,6 +111,12 @@ co_tcb_catch_exit(void (*gone)(void *), void *arg)
 		gone(arg);
 }
 
+void
+co_tcb_forked(void)
+{
+	co_donor_forked();
+}
+
 int
 co_tcb_sigsys(siginfo_t *info, void *uctx)
 {

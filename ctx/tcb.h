@@ -65,6 +65,9 @@ int co_tcb_create(struct co_tcb *t, const pthread_attr_t *attr,
  * gone at once, and what glibc frees last is lost. */
 void co_tcb_catch_exit(void (*gone)(void *), void *arg);
 
+/* In the child of a fork. */
+void co_tcb_forked(void);
+
 /* SIGSYS as the kernel sends it for SUD; 1 if it was that. */
 int co_tcb_sigsys(siginfo_t *info, void *uctx);
 

@@ -19,7 +19,6 @@ struct donor {
 	void *arg;
 	struct co_ctx leave;
 	_Atomic uint32_t done;
-	uint32_t nobody;      /* what the kernel clears in place of the tid */
 };
 
 enum { LEAVE_STACK = 16384 };
@@ -42,7 +41,9 @@ leave(void *arg)
 {
 	struct donor *d = arg;
 
-	sys1(SYS_set_tid_address, &d->nobody);
+	/* At its exit, which may come late, the kernel is to write nothing:
+	 * neither to the block, nor to d, which is on its creator's stack. */
+	sys1(SYS_set_tid_address, NULL);
 	sys2(SYS_set_robust_list, NULL, 24);
 	atomic_store_explicit(&d->done, 1, memory_order_release);
 	sys_futex_wake(&d->done, 1);
@@ -56,18 +57,28 @@ give(void *arg)
 	struct donor *d = arg;
 	struct co_tcb *t = d->t;
 	void *(*start)(void *) = d->start;
-	void *start_arg = d->arg;
+	void *start_arg = d->arg, *robust_head;
+	size_t len;
 
+	sys3(SYS_get_robust_list, 0, &robust_head, &len);
 	t->ctx.tp = co_ctx_tp();
 	t->clear_tid = find_tid(t->ctx.tp, (int)sys0(SYS_gettid));
 	if (t->clear_tid != NULL)
 		*t->clear_tid = t->tid;
 	d->leave.tp = t->ctx.tp;
 	co_ctx_switch(&t->ctx, &d->leave);
-	/* Continued, one day, by a worker: d is gone. */
+	/* Continued, one day, by a worker: d is gone.  What glibc's start code
+	 * has told the kernel of the donor holds for the worker now. */
 	t->first(t->first_arg);
+	sys2(SYS_set_robust_list, robust_head, len);
 	return start(start_arg);
 }
+
+/* The dying thread may run on for a little after it has said so: its stack
+ * stays.  One donor dies at a time; the pool is small.  Under lock. */
+static struct co_lock lock;
+static char *stacks;
+static unsigned next;
 
 int
 co_donor_create(struct co_tcb *t, const pthread_attr_t *attr,
@@ -76,11 +87,7 @@ co_donor_create(struct co_tcb *t, const pthread_attr_t *attr,
 	struct donor d = { .t = t, .start = start, .arg = arg };
 	struct co_regs regs = { 0 };
 	int err;
-	/* The dying thread may run on for a little after it has said so: its
-	 * stack stays.  One donor dies at a time; the pool is small. */
-	static struct co_lock lock;
-	static char *stacks;
-	static unsigned next;
+	uint64_t all = ~UINT64_C(0), old;
 	char *stack;
 
 	co_lock(&lock);
@@ -97,10 +104,19 @@ co_donor_create(struct co_tcb *t, const pthread_attr_t *attr,
 	stack = stacks + LEAVE_STACK * (next++ % 64);
 	regs.rsp = (uint64_t)(stack + LEAVE_STACK);
 	co_ctx_birth(&d.leave, &regs, 0, leave, &d);
+	/* The donor must take no signal: it looks like a coroutine, and is none. */
+	sys_sigmask(SIG_BLOCK, &all, &old);
 	err = co_libc.create(&t->thread, attr, give, &d);
 	if (err == 0)
 		while (!atomic_load_explicit(&d.done, memory_order_acquire))
 			sys_futex_wait(&d.done, 0, NULL);
+	sys_sigmask(SIG_SETMASK, &old, NULL);
 	co_unlock(&lock);
 	return err;
+}
+
+void
+co_donor_forked(void)
+{
+	lock.word = 0;
 }

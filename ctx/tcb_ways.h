@@ -20,5 +20,6 @@ int co_patch_create(struct co_tcb *t, const pthread_attr_t *attr,
 
 int co_donor_create(struct co_tcb *t, const pthread_attr_t *attr,
 		    void *(*start)(void *), void *arg);
+void co_donor_forked(void);
 
 #endif

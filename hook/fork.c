@@ -16,6 +16,7 @@ in_child(void)
 	co_timers_forked();
 	co_fd_forked();
 	co_stack_forked();
+	co_tcb_forked();
 	co_sig_forked();
 	co_forked();
 	co_poller_forked();
