@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tcb.c - which way to a thread control block works here? */
+#include <dlfcn.h>
+
 #include "ctx/tcb.h"
 #include "ctx/stack.h"
 #include "ctx/sys.h"
@@ -8,6 +10,8 @@
 struct co_libc co_libc;
 
 static enum co_tcb_way way_;
+static size_t room_;
+enum { FEW = 16384 };
 
 const char *
 co_tcb_name(enum co_tcb_way way)
@@ -20,6 +24,31 @@ co_tcb_name(enum co_tcb_way way)
 	};
 
 	return name[way];
+}
+
+/* glibc tells it under a private name, for the Java machine's sake; Rust's
+ * library asks there as well. */
+static void
+measure_room(void)
+{
+	size_t (*minstack)(const pthread_attr_t *);
+	pthread_attr_t attr;
+	size_t n;
+
+	minstack = (size_t (*)(const pthread_attr_t *))(uintptr_t)dlsym(
+		RTLD_DEFAULT, "__pthread_get_minstack");
+	if (minstack == NULL)
+		return;
+	pthread_attr_init(&attr);
+	n = minstack(&attr);
+	pthread_attr_destroy(&attr);
+	room_ = n <= FEW ? 0 : (n + 4095) & ~(size_t)4095;
+}
+
+size_t
+co_tcb_room(void)
+{
+	return room_;
 }
 
 /* Set up a way and see it answer; the self-test is what counts, for a prctl
@@ -67,6 +96,7 @@ co_tcb_init(enum co_tcb_way wanted)
 	enum co_tcb_way way;
 
 	no_rseq();
+	measure_room();
 	for (way = CO_TCB_SUD; way <= CO_TCB_DONOR; way++) {
 		if (wanted != CO_TCB_NONE && wanted != way)
 			continue;

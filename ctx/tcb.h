@@ -50,6 +50,10 @@ struct co_tcb {
 enum co_tcb_way co_tcb_init(enum co_tcb_way wanted);
 const char *co_tcb_name(enum co_tcb_way way);
 
+/* What a stack of ours must be larger by than what is to be used of it, bytes:
+ * the block and all thread-locals lie on it.  0 where those are few. */
+size_t co_tcb_room(void);
+
 /* co_tcb_create - pthread_create(attr, start, arg), but for the kernel thread.
  *
  * t->tid is the thread id to be, t->first(t->first_arg) is called on the new

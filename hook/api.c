@@ -54,6 +54,8 @@ cohook_go(void (*fn)(void *), void *arg, size_t stack)
 		pthread_attr_getstacksize(&attr, &b.stack);
 	}
 	if (co_start_now() == 0) {
+		if (stack != 0 || co_env.stack != 0)
+			b.stack += co_tcb_room();
 		err = co_spawn(&b, &co);
 		if (err != 0) {
 			errno = err;

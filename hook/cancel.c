@@ -86,7 +86,7 @@ static void
 prepare(void)
 {
 	struct co_birth b = {
-		.stack = 64 * 1024,
+		.stack = 64 * 1024 + co_tcb_room(),
 		.guard = 4096,
 		.detached = true,
 		.light = true,

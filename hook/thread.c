@@ -53,7 +53,7 @@ read_attr(const pthread_attr_t *given, struct co_birth *b)
 		pthread_attr_getstacksize(&def, &b->stack);
 	}
 	if (given == NULL && co_env.stack != 0)
-		b->stack = co_env.stack;
+		b->stack = co_env.stack + co_tcb_room();
 	b->detached = state == PTHREAD_CREATE_DETACHED;
 	return inherit == PTHREAD_INHERIT_SCHED || policy == SCHED_OTHER;
 }

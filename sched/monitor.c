@@ -171,6 +171,7 @@ void
 co_monitor_start(void)
 {
 	static struct co_stack stack;
+	static _Atomic int said;
 	uint64_t all = ~UINT64_C(0), old;
 	pthread_attr_t attr;
 	pthread_t th;
@@ -179,7 +180,7 @@ co_monitor_start(void)
 	if (atomic_load_explicit(&started, memory_order_relaxed) ||
 	    atomic_exchange(&started, 1))
 		return;
-	if (co_stack_get(&stack, STACK, 4096) != 0)
+	if (co_stack_get(&stack, STACK + co_tcb_room(), 4096) != 0)
 		goto fail;
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, stack.base, stack.size);
@@ -194,8 +195,9 @@ co_monitor_start(void)
 	co_stack_put(&stack, 0);
 fail:
 	atomic_store(&started, 0);
-	co_log(CO_WARN, "no thread for the monitor: what blocks now holds up "
-			"the others");
+	if (atomic_exchange(&said, 1) == 0)
+		co_log(CO_WARN, "no thread for the monitor: what blocks now "
+				"holds up the others");
 }
 
 void

@@ -690,7 +690,8 @@ m_get(void)
 	if (m != NULL)
 		return m;
 	m = co_m_new();
-	if (m != NULL && co_stack_get(&m->stack, M_STACK, 4096) == 0)
+	if (m != NULL && co_stack_get(&m->stack, M_STACK + co_tcb_room(),
+				      4096) == 0)
 		return m;
 	return NULL;
 }
@@ -902,7 +903,7 @@ co_start(int workers)
 	if (m == NULL || co == NULL || co_timer_reserve(2) != 0 ||
 	    co_poller_init() != 0)
 		return -1;
-	if (co_stack_get(&stack, M_STACK, 4096) != 0)
+	if (co_stack_get(&stack, M_STACK + co_tcb_room(), 4096) != 0)
 		return -1;
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, stack.base, stack.size);
