@@ -31,17 +31,36 @@ static struct co_lock lock;
 static struct class classes[CLASSES];
 static int nclasses;
 static _Atomic(enum co_guard) kind_;
+static enum co_guard asked_;
 
 void
 co_stack_init(enum co_guard kind)
 {
-	kind_ = kind;
+	kind_ = asked_ = kind;
 }
 
 enum co_guard
 co_stack_guard_kind(void)
 {
 	return kind_;
+}
+
+const char *
+co_stack_guard_name(void)
+{
+	static const char *const name[] = {
+		[CO_GUARD_MADVISE] = "madvise",
+		[CO_GUARD_MPROTECT] = "mprotect",
+		[CO_GUARD_NONE] = "none",
+	};
+
+	return name[kind_];
+}
+
+int
+co_stack_unguarded(void)
+{
+	return kind_ == CO_GUARD_NONE && asked_ != CO_GUARD_NONE;
 }
 
 static size_t

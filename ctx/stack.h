@@ -26,6 +26,9 @@ enum co_guard { CO_GUARD_MADVISE, CO_GUARD_MPROTECT, CO_GUARD_NONE };
 /* Begin with this kind of guard; CO_GUARD_MADVISE falls back by itself. */
 void co_stack_init(enum co_guard kind);
 enum co_guard co_stack_guard_kind(void);
+const char *co_stack_guard_name(void);
+/* Is there now none, though some kind was asked for? */
+int co_stack_unguarded(void);
 
 /* A stack of size bytes, guard more below; both are rounded up to pages.
  * 0, or -1 if there is no address space for it. */

@@ -12,6 +12,7 @@
 
 struct co_env co_env;
 static enum co_tcb_way wanted;
+static _Atomic int said_native;
 static int refused;           /* tried, and the kernel would not */
 
 /* 64K, 8M, 1G, or bytes; 0 if it is no size. */
@@ -85,7 +86,7 @@ see_sanitizers(void)
 	if (co_env.off || co_env.native ||
 	    dlsym(RTLD_DEFAULT, "__tsan_init") == NULL)
 		return;
-	co_env.native = 1;
+	co_env.native = said_native = 1;
 	co_log(CO_WARN, "the program runs under ThreadSanitizer: threads stay "
 			"native");
 }
@@ -96,6 +97,15 @@ co_may_start(void)
 	return co_active || !(co_env.off || co_env.native || refused);
 }
 
+/* As asked: once, for whoever asks the log. */
+static void
+say_native(void)
+{
+	if (co_env.native && !co_env.off &&
+	    atomic_exchange(&said_native, 1) == 0)
+		co_log(CO_INFO, "threads stay native, as asked");
+}
+
 int
 co_start_now(void)
 {
@@ -104,8 +114,10 @@ co_start_now(void)
 
 	if (likely(co_active))
 		return 0;
-	if (co_env.off || co_env.native || refused)
+	if (co_env.off || co_env.native || refused) {
+		say_native();
 		return -1;
+	}
 	refused = 1;
 	co_ctx_init();
 	co_libc.create = real.pthread_create;
@@ -125,8 +137,10 @@ co_start_now(void)
 		return -1;
 	}
 	refused = 0;
-	co_log(CO_INFO, "started: %d worker%s, thread blocks by %s",
-	       co_nworkers(), co_nworkers() == 1 ? "" : "s", co_tcb_name(way));
+	co_log(CO_INFO,
+	       "started: %d worker%s, thread blocks by %s, stacks guarded by "
+	       "%s", co_nworkers(), co_nworkers() == 1 ? "" : "s",
+	       co_tcb_name(way), co_stack_guard_name());
 	errno = saved;
 	return 0;
 }

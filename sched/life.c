@@ -290,6 +290,17 @@ reap_graves(void)
 	}
 }
 
+/* Once: vm.max_map_count is used up, say. */
+static void
+say_unguarded(void)
+{
+	static _Atomic int said;
+
+	if (co_stack_unguarded() && atomic_exchange(&said, 1) == 0)
+		co_log(CO_WARN, "no guards for stacks any more: an overflow "
+				"will not be noticed");
+}
+
 /* A block that has had no life yet. */
 static int
 fresh(const struct co_birth *b, struct co **out)
@@ -307,6 +318,7 @@ fresh(const struct co_birth *b, struct co **out)
 			let_loose(co);
 			return EAGAIN;
 		}
+		say_unguarded();
 		co->own_stack = 1;
 	} else {
 		co->stack.base = b->own;
