@@ -78,6 +78,10 @@ FILE *_IO_fopen(const char *path, const char *mode);
 FILE *_IO_popen(const char *command, const char *mode);
 int __open64_2(const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags);
+ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size);
+ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size);
+int __sigpause(int sig, int is_sig);
+int __sigsuspend(const sigset_t *set);
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,

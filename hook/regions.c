@@ -24,6 +24,10 @@
 #undef HOOK
 #undef ALIAS
 
+COHOOK_ALIAS(pread64, pread);
+COHOOK_ALIAS(__pread64, pread);
+COHOOK_ALIAS(pwrite64, pwrite);
+COHOOK_ALIAS(__pwrite64, pwrite);
 COHOOK_ALIAS(__res_query, res_query);
 COHOOK_ALIAS(__res_search, res_search);
 COHOOK_ALIAS(__res_querydomain, res_querydomain);

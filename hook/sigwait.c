@@ -187,22 +187,69 @@ pause(void)
 	return until_handled(self, self->handled, "pause");
 }
 
-COHOOK_EXPORT int
-sigsuspend(const sigset_t *set)
+static int
+suspend(struct co *self, const sigset_t *set)
 {
-	struct co *self = co_here();
 	unsigned handled;
-	sigset_t new, old;
+	sigset_t old;
 
-	if (likely(self == NULL) || !co_get(&new, set, sizeof(uint64_t)))
-		return real.sigsuspend(set);
 	co_cancel_point(self); /* before a signal is let in */
 	handled = self->handled;
-	co_sigmask(SIG_SETMASK, &new, &old);
+	co_sigmask(SIG_SETMASK, set, &old);
 	until_handled(self, handled, "sigsuspend");
 	co_sigmask(SIG_SETMASK, &old, NULL);
 	errno = EINTR;
 	return -1;
+}
+
+COHOOK_EXPORT int
+sigsuspend(const sigset_t *set)
+{
+	struct co *self = co_here();
+	sigset_t new;
+
+	if (likely(self == NULL) || !co_get(&new, set, sizeof(uint64_t)))
+		return real.sigsuspend(set);
+	return suspend(self, &new);
+}
+COHOOK_ALIAS(__sigsuspend, sigsuspend);
+
+/* A signal to let in, or BSD's mask of the first 32. */
+COHOOK_EXPORT int
+__sigpause(int sig, int is_sig)
+{
+	struct co *self = co_here();
+	uint64_t mask = (unsigned)sig;
+	sigset_t set;
+
+	if (likely(self == NULL))
+		return real.__sigpause(sig, is_sig);
+	sigemptyset(&set);
+	if (is_sig) {
+		if (sig < 1 || sig >= SIGNALS) {
+			errno = EINVAL;
+			return -1;
+		}
+		mask = co_sig_mask(self) & ~CO_SIGBIT(sig);
+	}
+	memcpy(&set, &mask, sizeof(mask));
+	return suspend(self, &set);
+}
+
+/* Two functions of one name in C, by what a program asks of the headers. */
+int bsd_sigpause(int mask) __asm__("sigpause");
+int xpg_sigpause(int sig) __asm__("__xpg_sigpause");
+
+COHOOK_EXPORT int
+bsd_sigpause(int mask)
+{
+	return __sigpause(mask, 0);
+}
+
+COHOOK_EXPORT int
+xpg_sigpause(int sig)
+{
+	return __sigpause(sig, 1);
 }
 
 /* --- waiting for one that is blocked --- */
