@@ -89,7 +89,7 @@ struct co {
 	uint8_t altstack_set;
 	const char *why;        /* static text: the call it waits in */
 	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
-	int64_t since;          /* when it began to wait; set if anyone asks */
+	int64_t since;          /* when it began to wait, by co_clock */
 	char name[32];
 
 	/* Its signals; lock guards pending. */
@@ -205,6 +205,20 @@ bool co_yield(void);
 void co_ready(struct co *co);
 
 int64_t co_now(void);
+
+/* co_now() as it was when the poller last woke or the monitor last looked:
+ * for those who want to know at no cost, and not to the millisecond. */
+extern _Atomic int64_t co_clock;
+static inline void
+co_clock_set(void)
+{
+	atomic_store_explicit(&co_clock, co_now(), memory_order_relaxed);
+}
+static inline int64_t
+co_clock_now(void)
+{
+	return atomic_load_explicit(&co_clock, memory_order_relaxed);
+}
 
 /* --- blocking regions --- */
 
@@ -384,6 +398,10 @@ void co_gone(struct co *co);
 struct co_m *co_m_new(void);
 void co_m_loop(struct co_m *m);
 extern struct co_m *co_all_m;
+/* For debug.c alone. */
+extern struct co_slot *const co_slots;
+extern const int *const co_slots_n;
+extern const _Atomic int64_t *const co_ids;
 
 /* fork: in the child, with the forking coroutine alone. */
 void co_forked(void);

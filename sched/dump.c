@@ -29,11 +29,16 @@ co_dump(int fd)
 		n = co_format(line, sizeof(line), "#%ld %s %s",
 			      (long)co->id, co->name[0] ? co->name : "-",
 			      state_name[co->state]);
-		if (co->why != NULL)
+		if (co->why != NULL) {
 			n += co_format(line + n, (int)sizeof(line) - n,
 				       co->what > 0x10000 ? " in %s on 0x%lx"
 							  : " in %s (%ld)",
 				       co->why, (unsigned long)co->what);
+			n += co_format(line + n, (int)sizeof(line) - n,
+				       ", %ld ms",
+				       (long)((co_now() - co->since) /
+					      1000000));
+		}
 		line[n++] = '\n';
 		sys3(SYS_write, fd, line, n);
 	}

@@ -48,6 +48,7 @@ static size_t chunk_left;
 static int next_tid = FIRST_TID;
 
 static _Atomic int64_t next_id = 1;
+const _Atomic int64_t *const co_ids = &next_id;
 static struct co main_co;
 
 void *
@@ -196,6 +197,7 @@ life(void *arg)
 	sys_sigmask(SIG_SETMASK, &co->sigmask, NULL);
 	co_critical_end();
 	for (;;) {
+		co->why = NULL;
 		co_ctx_set_fp(co->fp);
 		if (co_on_life_begin != NULL)
 			co_on_life_begin(co);
@@ -385,6 +387,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	co->detached = b->detached;
 	co->light = b->light;
 	co->why = "is about to start";
+	co->since = co_clock_now();
 	if (self != NULL && self->name[0] != '\0' && !self->is_main)
 		memcpy(co->name, self->name, sizeof(co->name));
 	co_critical_begin();

@@ -147,6 +147,7 @@ monitor(void *arg)
 	leave_files();
 	for (;;) {
 		busy = 0;
+		co_clock_set();
 		co_each_slot(look);
 		quiet = busy ? 0 : quiet + 1;
 		if (quiet < QUIET) {

@@ -202,6 +202,7 @@ co_poller_wait(int64_t deadline)
 		co_critical_end();
 		n = wait_until(ev, deadline);
 		co_critical_begin();
+		co_clock_set();
 		/* Whoever is made ready below needs no kick. */
 		atomic_store(&co_m()->slot->idle, 0);
 		atomic_store(&kicked, 0);

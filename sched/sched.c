@@ -30,6 +30,8 @@ enum {
 
 static struct co_slot slots[WORKERS_MOST];
 static int nworkers = 1;
+struct co_slot *const co_slots = slots;
+const int *const co_slots_n = &nworkers;
 
 /* Under lock. */
 static struct co_lock lock;
@@ -42,6 +44,8 @@ struct co_m *co_all_m;          /* pushed to, never taken from */
 
 /* The m that waits in the poller; NULL: nobody does. */
 static struct co_m *_Atomic poller;
+
+_Alignas(64) _Atomic int64_t co_clock;
 
 int64_t
 co_now(void)
@@ -479,6 +483,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 		return co_disarm(p);
 	}
 	self->why = why;
+	self->since = co_clock_now();
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
 	self->may_interrupt = may_interrupt;
 	co_enter();
@@ -828,6 +833,7 @@ co_region_begin(const char *why, bool lasting)
 	if (self == NULL)
 		return;
 	self->why = why;
+	self->since = co_clock_now();
 	if (!lasting ||
 	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2)
 		return;
@@ -938,6 +944,7 @@ co_start(int workers)
 	co_sig_m_start(m);
 	co_sig_born(co);
 	co_main_alive = co;
+	co_clock_set();
 	co_tls.self = co;
 	co_active = 1;
 	for (i = 1; i < nworkers; i++)

@@ -60,8 +60,7 @@ static const char keeps[] =
 	"__pthread_rwlock_unlock pthread_barrier_init "
 	"sigaction __sigaction signal pthread_sigmask sigprocmask longjmp "
 	"_longjmp siglongjmp __longjmp_chk setcontext swapcontext sigpending "
-	"raise tgkill pthread_sigqueue sigaltstack vfork __vfork "
-	"mq_open __mq_open_2 mq_close ";
+	"raise tgkill pthread_sigqueue sigaltstack vfork mq_close ";
 
 /* Not hooked (hooks.def goes before this list), and each may wait for long:
  * for a disk, a peer, a lock, or a slow descriptor under a stdio stream.
@@ -132,8 +131,9 @@ listed(const char *list, const char *name)
 	return false;
 }
 
+/* region: its whole hook is a blocking region (hook/region.h). */
 static void
-add_hook(const char *name, const char *params, enum effect effect)
+add_hook(const char *name, const char *params, bool region)
 {
 	static const char *const fd[] = { "(int fd", "(int in,", "(int out," };
 	bool on_fd = false;
@@ -143,9 +143,9 @@ add_hook(const char *name, const char *params, enum effect effect)
 		if (strncmp(params, fd[i], strlen(fd[i])) == 0)
 			on_fd = true;
 	add(name,
-	    listed(lends, name)   ? LENDS
-	    : listed(keeps, name) ? KEEPS
-				  : effect,
+	    region || listed(lends, name) ? LENDS
+	    : listed(keeps, name)	  ? KEEPS
+					  : YIELDS,
 	    on_fd);
 }
 
@@ -162,6 +162,19 @@ find(const char *name)
 	struct call key = { .name = name };
 
 	return bsearch(&key, calls, ncalls, sizeof(*calls), by_name);
+}
+
+/* The same function under another name. */
+static void
+add_alias(const char *name, const char *of, size_t hooked)
+{
+	struct call key = { .name = of }, *c;
+
+	c = bsearch(&key, calls, hooked, sizeof(*calls), by_name);
+	if (c == NULL)
+		die(EXIT_OURS, "hooks.def: %s is an alias of no hook", name);
+	key = *c; /* calls may move */
+	add(name, key.effect, key.on_fd);
 }
 
 /* Those of a list that are not hooked: a hook goes before. */
@@ -187,10 +200,19 @@ add_list(const char *list, enum effect effect)
 static void
 build(void)
 {
-#define HOOK(ret, name, params, args) add_hook(#name, #params, YIELDS);
-#define HOOK_LENDS(ret, name, params, args) add_hook(#name, #params, LENDS);
-#define HOOK_SHORT(ret, name, params, args) add_hook(#name, #params, LENDS);
-#define ALIAS(alias, name) add_hook(#alias, "", YIELDS);
+	size_t hooked;
+
+#define ALIAS(alias, name)
+#define HOOK(ret, name, params, args) add_hook(#name, #params, false);
+#define HOOK_LENDS(ret, name, params, args) add_hook(#name, #params, true);
+#define HOOK_SHORT(ret, name, params, args) add_hook(#name, #params, true);
+#include "hook/hooks.def"
+#undef HOOK
+#undef ALIAS
+	qsort(calls, ncalls, sizeof(*calls), by_name);
+	hooked = ncalls;
+#define HOOK(ret, name, params, args)
+#define ALIAS(alias, name) add_alias(#alias, #name, hooked);
 #include "hook/hooks.def"
 #undef HOOK
 #undef ALIAS

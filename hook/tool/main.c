@@ -13,6 +13,12 @@ static const struct {
 	  "the same, where PROGRAM has the name of a command" },
 	{ "check", cmd_check, "[-v] [--json] FILE...",
 	  "what becomes of a program's calls, and why some are not seen" },
+	{ "stat", cmd_stat, "[options] PROGRAM [ARG...]",
+	  "run it, and sum up at the end" },
+	{ "ps", cmd_ps, "[--json] PID",
+	  "the coroutines of a live process, and what each waits for" },
+	{ "dump", cmd_dump, "[--json] PID", "the same, with their stacks" },
+	{ "top", cmd_top, "[-d SECONDS] [-n TIMES] PID", "ps, again and again" },
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 

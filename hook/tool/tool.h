@@ -51,7 +51,8 @@ _Noreturn void launch_exec(char **argv);
 /* libcohook.so, wherever it is; ends the program if it is nowhere. */
 const char *launch_library(void);
 
-/* --- check.c, ps.c --- */
+/* --- check.c, ps.c, stat.c --- */
+int cmd_stat(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 /* Why a program would not be hooked; NULL: it would, or it is none. */
 const char *check_reason(const char *file);
