@@ -22,6 +22,7 @@ in_child(void)
 	co_poller_forked();
 	co_monitor_forked();
 	co_once_forked();
+	co_setxid_forked();
 }
 
 static void

@@ -12,8 +12,6 @@
 #include "hook/wait.h"
 
 enum { SIGNALS = 65 };
-/* The two that glibc keeps for itself. */
-enum { CANCEL = 32, SETXID = 33 };
 
 /* --- sending --- */
 
@@ -22,7 +20,8 @@ send_to(struct co *co, siginfo_t *info)
 {
 	int sig = info->si_signo;
 
-	if (sig < 0 || sig >= SIGNALS || sig == CANCEL || sig == SETXID)
+	if (sig < 0 || sig >= SIGNALS || sig == CO_SIGCANCEL ||
+	    sig == CO_SIGSETXID)
 		return EINVAL;
 	if (co->done || sig == 0)
 		return 0;

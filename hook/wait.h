@@ -112,9 +112,9 @@ void co_signals_init(void);
 /* signal.c: the handler came in a critical section, and is to come again. */
 void co_put_off(int sig, siginfo_t *info, void *uc);
 /* cancel.c: glibc's signal for it (nptl/pthreadP.h), sent to the caller. */
-enum { CO_SIGCANCEL = 32 };
 void co_cancel_now(void);
 void co_fork_init(void);
+void co_setxid_forked(void); /* setxid.c */
 void co_life_init(void);
 /* signal.c: has the program a handler for it?  pthread_sigmask(3), by us. */
 bool co_is_handled(int sig);

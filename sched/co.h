@@ -52,6 +52,10 @@ enum { CO_RUN, CO_ARMED, CO_PARKED, CO_CLAIMED };
 struct co;
 struct co_m;
 
+/* glibc's signals (nptl/internal-signals.h): to be cancelled, and to take on
+ * another user id, which no kernel thread of ours ever holds up for long. */
+enum { CO_SIGCANCEL = 32, CO_SIGSETXID = 33 };
+
 struct co_timer {
 	int64_t deadline;
 	uint64_t seq;          /* equal deadlines: in order of arming */
@@ -402,6 +406,8 @@ extern struct co_m *co_all_m;
 extern struct co_slot *const co_slots;
 extern const int *const co_slots_n;
 extern const _Atomic int64_t *const co_ids;
+/* All kernel threads that are ours, by their ids. */
+void co_each_tid(void (*f)(int tid, void *arg), void *arg);
 
 /* fork: in the child, with the forking coroutine alone. */
 void co_forked(void);
@@ -430,6 +436,7 @@ void co_poller_forked(void);
 
 void co_monitor_start(void);
 void co_monitor_nudge(void);
+extern _Atomic int co_monitor_tid; /* 0: there is none */
 
 void co_monitor_forked(void);
 /* Spare kernel threads: keep one; take one for a slot that it will be given,

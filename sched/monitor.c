@@ -30,6 +30,7 @@ static _Atomic int started;
 static _Atomic uint32_t asleep;   /* futex */
 static int busy;                  /* the monitor's own, as is: */
 static int own_files;             /* its table of descriptors is */
+_Atomic int co_monitor_tid;
 
 static bool
 take(struct co_slot *s, struct co_m *m)
@@ -144,6 +145,7 @@ monitor(void *arg)
 	int quiet = 0;
 
 	(void)arg;
+	co_monitor_tid = (int)sys0(SYS_gettid);
 	leave_files();
 	for (;;) {
 		busy = 0;
@@ -173,7 +175,7 @@ co_monitor_start(void)
 {
 	static struct co_stack stack;
 	static _Atomic int said;
-	uint64_t all = ~UINT64_C(0), old;
+	uint64_t all = ~CO_SIGBIT(CO_SIGSETXID), old;
 	pthread_attr_t attr;
 	pthread_t th;
 	int err;
@@ -215,6 +217,7 @@ void
 co_monitor_forked(void)
 {
 	own_files = 0;
+	co_monitor_tid = 0;
 	started = 0;
 	asleep = 0;
 }

@@ -681,6 +681,21 @@ co_m_new(void)
 	return m;
 }
 
+void
+co_each_tid(void (*f)(int, void *), void *arg)
+{
+	struct co_m *m;
+
+	co_critical_begin();
+	co_lock(&lock);
+	m = co_all_m;
+	co_unlock(&lock);
+	co_critical_end();
+	for (; m != NULL; m = m->all_next)
+		f(m->tid, arg);
+	f(co_monitor_tid, arg);
+}
+
 /* One that could not be born is kept for the next time. */
 static struct co_m *
 m_get(void)
@@ -717,7 +732,7 @@ static int
 m_start(struct co_slot *s)
 {
 	struct co_m *m = m_get();
-	uint64_t all = ~UINT64_C(0), old;
+	uint64_t all = ~CO_SIGBIT(CO_SIGSETXID), old;
 	pthread_attr_t attr;
 	int err;
 

@@ -58,6 +58,7 @@ recount(uint64_t changed)
 		else
 			m &= ~CO_SIGBIT(sig);
 	}
+	m &= ~CO_SIGBIT(CO_SIGSETXID);
 	idle_mask = m;
 	return before != m;
 }
@@ -377,7 +378,7 @@ co_sig_mask_changed(struct co *self)
 void
 co_sig_idle(struct co_m *m, bool polls)
 {
-	uint64_t want = polls ? idle_mask : ~UINT64_C(0);
+	uint64_t want = polls ? idle_mask : ~CO_SIGBIT(CO_SIGSETXID);
 
 	if (m->kmask != want) {
 		m->kmask = want;
