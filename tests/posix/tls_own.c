@@ -734,11 +734,17 @@ kernel_threads(void)
 	return n;
 }
 
+/* One that has done its work may still be on its way out. */
 static void
 are_few_or_all(void)
 {
+	int64_t until = t_now() + 5000 * T_MS;
 	int n = kernel_threads();
 
+	while (cohook_self != NULL && n > 4 && t_now() < until) {
+		thr_ms(10);
+		n = kernel_threads();
+	}
 	if (cohook_self != NULL)
 		CHECK(n <= 4 || (fprintf(stderr, "%d threads\n", n), 0));
 	else
