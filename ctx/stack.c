@@ -11,7 +11,7 @@
 #endif
 
 enum { PAGE = 4096, CLASSES = 64 };
-static const size_t slab_first = (size_t)64 << 20, slab_most = (size_t)4 << 30;
+static const size_t slab_first = (size_t)1 << 20, slab_most = (size_t)4 << 30;
 
 /* A free stack's own top holds the link: that page is warm anyway. */
 struct link {
@@ -123,7 +123,8 @@ map(size_t len)
 	return p;
 }
 
-/* A slab for c: as large as all before it, less where space is short. */
+/* A slab for c: as large as all before it, so that little is asked for where
+ * little is used (RLIMIT_AS counts it); less where space is short. */
 static int
 grow(struct class *c)
 {
