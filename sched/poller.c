@@ -226,11 +226,25 @@ co_poller_wait(int64_t deadline)
 void
 co_poller_forked(void)
 {
+	struct rlimit rl = { 0, 0 }, more;
+	int r;
+
 	sys1(SYS_close, epfd);
 	sys1(SYS_close, kickfd);
 	forget_ours();
 	kicked = 0;
 	watched = 0;
-	if (co_poller_init() != 0)
+	if (co_poller_init() == 0)
+		return;
+	/* The limit may be lower than it was when we had ours.  Nobody else is
+	 * here to see it raised for a moment. */
+	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &rl);
+	more = rl;
+	more.rlim_cur = rl.rlim_cur + 64 < rl.rlim_max ? rl.rlim_cur + 64
+						       : rl.rlim_max;
+	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, NULL);
+	r = co_poller_init();
+	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, &rl, NULL);
+	if (r != 0)
 		co_die("no descriptor for epoll after fork");
 }
