@@ -132,6 +132,7 @@ co_start_now(void)
 	co_life_init();
 	co_signals_init();
 	if (co_start(co_env.workers) != 0) {
+		co_signals_undo();
 		co_log(CO_WARN, "the runtime cannot start (descriptors or "
 				"memory): threads stay native");
 		return -1;

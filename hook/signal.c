@@ -455,6 +455,19 @@ sigaltstack(const stack_t *ss, stack_t *old)
 	return r;
 }
 
+/* The runtime could not be started after all: as it was. */
+void
+co_signals_undo(void)
+{
+	int sig;
+
+	for (sig = 1; sig < SIGNALS; sig++)
+		if (sig != SIGSYS && sig != 32 && sig != 33 &&
+		    (is_handler(&view[sig]) || sig == SIGSEGV ||
+		     sig == SIGBUS))
+			real.sigaction(sig, &view[sig], NULL);
+}
+
 /* At the start of the runtime: what is set so far goes behind ours. */
 void
 co_signals_init(void)
