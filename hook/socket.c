@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -264,6 +265,29 @@ ask_protocol(int fd, struct co_fd *s)
 				   (protocol == IPPROTO_TCP ? CO_FDF_TCP : 0));
 }
 
+/* Is there no number for a new descriptor?  accept(2) looks for one before it
+ * waits.  The highest being taken is asked first, for then it is seldom so. */
+static bool
+no_number(int fd)
+{
+	struct rlimit rl = { 0, 0 };
+	int saved = errno, new;
+
+	getrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_cur > INT_MAX ||
+	    real.fcntl(rl.rlim_cur > 0 ? (int)rl.rlim_cur - 1 : 0, F_GETFD,
+		       0) < 0) {
+		errno = saved;
+		return false;
+	}
+	new = real.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (new < 0)
+		return errno == EMFILE || errno == EINVAL;
+	real.close(new);
+	errno = saved;
+	return false;
+}
+
 /* accept has no MSG_DONTWAIT, and O_NONBLOCK on a listener is for all who
  * share it: ask first.  Where somebody else takes the connection in between,
  * the kernel thread waits, and the others go on without it. */
@@ -277,7 +301,8 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 
 	begin(&io, fd, CO_IN, 0, "accept");
 	if (io.slot != NULL && !co_fd_nonblock(fd, io.slot)) {
-		while (real.poll(&p, 1, 0) == 0 && listens(fd)) {
+		while (real.poll(&p, 1, 0) == 0 && listens(fd) &&
+		       !no_number(fd)) {
 			if (co_io_wait(&io) != 0)
 				return -1;
 			p.revents = 0;
