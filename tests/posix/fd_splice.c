@@ -234,7 +234,7 @@ TEST(splice_comes_out_of_a_socket)
 TEST(splice_goes_into_a_socket_until_all_has_gone)
 {
 	struct other o = { 0 };
-	int p[2], s[2], kind, small = 4096;
+	int p[2], s[2], kind, small = 60000;
 	pthread_t th;
 	size_t n;
 
@@ -247,6 +247,11 @@ TEST(splice_goes_into_a_socket_until_all_has_gone)
 		CHECK_INT(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &small,
 				     sizeof small),
 			  0);
+		CHECK_INT(setsockopt(s[1], SOL_SOCKET, SO_RCVBUF, &small,
+				     sizeof small),
+			  0);
+		/* More than goes in at once. */
+		CHECK(fcntl(p[1], F_SETPIPE_SZ, 1 << 20) != -1);
 		n = stuff(p[1]);
 		o = (struct other){ .fd = s[1], .n = n };
 		th = party(takes_later, &o);

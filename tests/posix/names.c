@@ -155,14 +155,30 @@ TEST(children_are_waited_for_by_any_name)
 	CHECK_ERR(__waitpid(-1, &status, 0), ECHILD);
 }
 
+static volatile sig_atomic_t usr1s;
+
+static void
+on_usr1(int sig)
+{
+	(void)sig;
+	usr1s++;
+}
+
 /* Pending and blocked; each lets it in and puts the mask back. */
 TEST(a_signal_is_let_in_by_any_name)
 {
 	struct sigaction sa = { .sa_handler = on_tick, .sa_flags = SA_RESTART };
-	sigset_t all, now;
+	sigset_t all, now, usr1;
 	int i;
 
 	CHECK_INT(sigaction(SIGALRM, &sa, NULL), 0);
+	/* Another, which stays out where one alone is let in. */
+	sa.sa_handler = on_usr1;
+	CHECK_INT(sigaction(SIGUSR1, &sa, NULL), 0);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	CHECK_INT(pthread_sigmask(SIG_BLOCK, &usr1, NULL), 0);
+	CHECK_INT(pthread_kill(pthread_self(), SIGUSR1), 0);
 	sigfillset(&all);
 	sigdelset(&all, SIGALRM);
 	for (i = 0; i < 5; i++) {
@@ -171,15 +187,17 @@ TEST(a_signal_is_let_in_by_any_name)
 		errno = 0;
 		CHECK_INT(i == 0   ? __sigsuspend(&all)
 			  : i == 1 ? __sigpause(SIGALRM, 1)
-			  : i == 2 ? __sigpause(0, 0)
+			  : i == 2 ? xpg_sigpause(SIGALRM)
 			  : i == 3 ? bsd_sigpause(0)
-				   : xpg_sigpause(SIGALRM),
+				   : __sigpause(0, 0),
 			  -1);
 		CHECK_INT(errno, EINTR);
 		CHECK_INT(ticks, i + 1);
+		CHECK_INT(usr1s, i >= 3);
 		CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
 		CHECK_INT(sigismember(&now, SIGALRM), 1);
-		CHECK_INT(sigismember(&now, SIGUSR1), 0);
+		CHECK_INT(sigismember(&now, SIGUSR1), 1);
+		CHECK_INT(sigismember(&now, SIGUSR2), 0);
 	}
 	CHECK_ERR(__sigpause(99, 1), EINVAL);
 	CHECK_ERR(xpg_sigpause(0), EINVAL);
