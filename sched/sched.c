@@ -472,6 +472,16 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 	}
 }
 
+/* Nobody sets the clock for who has run on without a slot: all others may have
+ * been asleep meanwhile. */
+static int64_t
+since_now(const struct co *self)
+{
+	if (self->m->slot == NULL)
+		co_clock_set();
+	return co_clock_now();
+}
+
 enum co_why
 co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	bool may_interrupt)
@@ -483,7 +493,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 		return co_disarm(p);
 	}
 	self->why = why;
-	self->since = co_clock_now();
+	self->since = since_now(self);
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
 	self->may_interrupt = may_interrupt;
 	co_enter();
@@ -848,7 +858,7 @@ co_region_begin(const char *why, bool lasting)
 	if (self == NULL)
 		return;
 	self->why = why;
-	self->since = co_clock_now();
+	self->since = since_now(self);
 	if (!lasting ||
 	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2)
 		return;
