@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+# bash completion of cohook(1).
+
+_cohook()
+{
+	local cur=$2 prev=$3 i word command=
+	local options='--workers --stack --now --native --off --log --tcb
+		--guard --quiet --help'
+
+	COMPREPLY=()
+	case $prev in
+	-l | --log)
+		COMPREPLY=($(compgen -W 'off error warn info trace' -- "$cur"))
+		return
+		;;
+	--tcb)
+		COMPREPLY=($(compgen -W 'sud patch donor native' -- "$cur"))
+		return
+		;;
+	--guard)
+		COMPREPLY=($(compgen -W 'madvise mprotect none' -- "$cur"))
+		return
+		;;
+	-w | --workers | -s | --stack | -d | -n)
+		[ "$prev" = -n ] && [ "${COMP_WORDS[1]}" != top ] || return
+		;;
+	esac
+	# The program and what follows is completed as if it stood alone.
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		-w | --workers | -s | --stack | -l | --log | --tcb | --guard)
+			((i++))
+			;;
+		-*) ;;
+		run | stat | check | ps | dump | top)
+			if [ "$i" = 1 ]; then
+				command=$word
+				continue
+			fi
+			break
+			;;
+		*) break ;;
+		esac
+	done
+	case $command in
+	ps | dump | top)
+		case $cur in
+		-*)
+			case $command in
+			ps) options='--json --help' ;;
+			dump) options='--json --all --help' ;;
+			top) options='-d -n --help' ;;
+			esac
+			COMPREPLY=($(compgen -W "$options" -- "$cur"))
+			;;
+		*)
+			# Those that run under it.
+			COMPREPLY=($(compgen -W "$(grep -ls libcohook.so \
+				/proc/[0-9]*/maps 2>/dev/null |
+				cut -d / -f 3)" -- "$cur"))
+			;;
+		esac
+		return
+		;;
+	check)
+		case $cur in
+		-*) COMPREPLY=($(compgen -W '--verbose --json --help' \
+			-- "$cur")) ;;
+		*) COMPREPLY=($(compgen -c -- "$cur") \
+			$(compgen -f -- "$cur")) ;;
+		esac
+		return
+		;;
+	esac
+	if [ "$i" -lt "$COMP_CWORD" ]; then
+		if declare -F _command_offset >/dev/null; then
+			_command_offset "$i"
+		else
+			COMPREPLY=($(compgen -f -- "$cur"))
+		fi
+		return
+	fi
+	case $cur in
+	-*)
+		[ -n "$command" ] || options="$options --version"
+		COMPREPLY=($(compgen -W "$options" -- "$cur"))
+		;;
+	*)
+		COMPREPLY=($(compgen -c -- "$cur"))
+		[ "$COMP_CWORD" != 1 ] || COMPREPLY+=($(compgen -W \
+			'run check stat ps dump top' -- "$cur"))
+		;;
+	esac
+}
+
+complete -o filenames -F _cohook cohook
