@@ -472,12 +472,15 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 	}
 }
 
-/* Nobody sets the clock for who has run on without a slot: all others may have
- * been asleep meanwhile. */
+/* Nobody sets the clock for who has run on without a slot, or has not yet seen
+ * that it was taken: all others may have been asleep meanwhile. */
 static int64_t
 since_now(const struct co *self)
 {
-	if (self->m->slot == NULL)
+	const struct co_m *m = self->m;
+
+	if (m->slot == NULL ||
+	    atomic_load_explicit(&m->take, memory_order_relaxed) != CO_TAKE_NO)
 		co_clock_set();
 	return co_clock_now();
 }
