@@ -86,7 +86,8 @@ see_sanitizers(void)
 	if (co_env.off || co_env.native ||
 	    dlsym(RTLD_DEFAULT, "__tsan_init") == NULL)
 		return;
-	co_env.native = said_native = 1;
+	co_env.native = 1;
+	said_native = 1;
 	co_log(CO_WARN, "the program runs under ThreadSanitizer: threads stay "
 			"native");
 }
