@@ -62,7 +62,7 @@ set_up(enum co_tcb_way way)
 	case CO_TCB_PATCH:
 		return co_patch_init();
 	case CO_TCB_DONOR:
-		return 0;
+		return co_donor_init();
 	default:
 		return -1;
 	}

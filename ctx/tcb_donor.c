@@ -6,8 +6,9 @@
  * kernel thread leaves on a stack of its own, having told the kernel to clear
  * nothing of ours.
  */
-#include <string.h>
+#include <dlfcn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "ctx/lock.h"
 #include "ctx/sys.h"
@@ -23,17 +24,34 @@ struct donor {
 
 enum { LEAVE_STACK = 16384 };
 
-/* struct pthread's tid: the only word there that holds this kernel thread's
- * id.  Nothing else of the layout is known. */
-static int *
-find_tid(uintptr_t tp, int tid)
-{
-	int *p = (int *)tp, i;
+/* Where a block has its thread's id, from the thread pointer on.  Not to be
+ * looked for by its value: 32512 is 0x7f00, the upper half of a pointer. */
+static ptrdiff_t tid_at;
 
-	for (i = 64; i < 512; i++)
-		if (p[i] == tid)
-			return &p[i];
-	return NULL;
+static int
+is_tid(ptrdiff_t at)
+{
+	return at > 0 && at < 4096 &&
+	       *(int *)(co_ctx_tp() + (uintptr_t)at) == (int)sys0(SYS_gettid);
+}
+
+/* The kernel knows, for it is to clear it (CONFIG_CHECKPOINT_RESTORE); and
+ * glibc tells debuggers: bits, number, offset. */
+int
+co_donor_init(void)
+{
+	const uint32_t *told;
+	uintptr_t addr = 0;
+
+	sys5(SYS_prctl, PR_GET_TID_ADDRESS, &addr, 0, 0, 0);
+	tid_at = (ptrdiff_t)(addr - co_ctx_tp());
+	if (is_tid(tid_at))
+		return 0;
+	told = dlsym(RTLD_DEFAULT, "_thread_db_pthread_tid");
+	if (told == NULL || told[0] != 32)
+		return -1;
+	tid_at = told[2];
+	return is_tid(tid_at) ? 0 : -1;
 }
 
 static void
@@ -62,9 +80,8 @@ give(void *arg)
 
 	sys3(SYS_get_robust_list, 0, &robust_head, &len);
 	t->ctx.tp = co_ctx_tp();
-	t->clear_tid = find_tid(t->ctx.tp, (int)sys0(SYS_gettid));
-	if (t->clear_tid != NULL)
-		*t->clear_tid = t->tid;
+	t->clear_tid = (int *)(t->ctx.tp + (uintptr_t)tid_at);
+	*t->clear_tid = t->tid;
 	d->leave.tp = t->ctx.tp;
 	co_ctx_switch(&t->ctx, &d->leave);
 	/* Continued, one day, by a worker: d is gone.  What glibc's start code

@@ -18,6 +18,7 @@ int co_patch_init(void);
 int co_patch_create(struct co_tcb *t, const pthread_attr_t *attr,
 		    void *(*start)(void *), void *arg);
 
+int co_donor_init(void);
 int co_donor_create(struct co_tcb *t, const pthread_attr_t *attr,
 		    void *(*start)(void *), void *arg);
 void co_donor_forked(void);
