@@ -95,6 +95,10 @@ run_queued(struct co *self, int sig, siginfo_t *info)
 		co_cancel_now();
 		return;
 	}
+	if (sig == CO_SIGSETXID) { /* nobody's signal: ours */
+		co_pin_asked(info->si_value.sival_ptr);
+		return;
+	}
 	if (!is_handler(&sa)) {
 		run_here(sig, info, NULL);
 		return;
@@ -127,8 +131,15 @@ choose(int sig, const siginfo_t *info, struct co *self)
 	/* Sent to this thread: raise(3), or a write to a broken pipe. */
 	if (self != NULL && (info->si_code == SI_TKILL || sig == SIGPIPE))
 		return self;
+	/* A pinned one too, though the kernel may choose it for others. */
+	if (self != NULL && self->pinned != NULL &&
+	    (info->si_code == SI_TIMER
+		     ? self->thread_timer
+		     : info->si_code == SI_QUEUE &&
+			       info->si_pid == (pid_t)sys0(SYS_getpid)))
+		return self;
 	if (co != NULL && !blocks(co, sig) &&
-	    (co == self || co->state != CO_S_RUNNING))
+	    (co == self || co->state != CO_S_RUNNING || co->pinned != NULL))
 		return co;
 	if (self != NULL)
 		return self;
@@ -229,6 +240,8 @@ co_put_off(int sig, siginfo_t *info, void *ctx)
 	memcpy(&s->mask, &uc->uc_sigmask, sizeof(s->mask));
 	if (m != NULL)
 		atomic_fetch_add(&m->ndeferred, 1);
+	if (co_tls.self != NULL && co_tls.self->pinned != NULL)
+		co_claim_and_wake(&co_tls.self->parker, CO_SIGNAL);
 	/* Nothing more until it has been seen to. */
 	sigfillset(&uc->uc_sigmask);
 	sigdelset(&uc->uc_sigmask, SIGSEGV);

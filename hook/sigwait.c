@@ -27,6 +27,13 @@ send_to(struct co *co, siginfo_t *info)
 		return 0;
 	info->si_pid = (pid_t)sys0(SYS_getpid);
 	info->si_uid = (uid_t)sys0(SYS_getuid);
+	if (co->pinned != NULL)
+		return info->si_code == SI_TKILL
+			       ? (int)-sys3(SYS_tgkill, info->si_pid,
+					    co->pinned->tid, sig)
+			       : (int)-sys4(SYS_rt_tgsigqueueinfo,
+					    info->si_pid, co->pinned->tid,
+					    sig, info);
 	/* Blocked, it is the coroutine's, wherever that runs then; blocked by a
 	 * handler, the kernel keeps it until that is over. */
 	if (co == co_tls.self &&
@@ -91,8 +98,7 @@ raise(int sig)
 	return -1;
 }
 
-/* By the number that gettid() gave; NULL: a kernel thread's. */
-static struct co *
+struct co *
 co_of_tid(pid_t tid)
 {
 	struct co *co;
@@ -113,7 +119,8 @@ co_tgkill(pid_t pid, pid_t tid, int sig)
 	siginfo_t info;
 	int err;
 
-	if (unlikely(co_here() != NULL) && pid == (pid_t)sys0(SYS_getpid))
+	if (unlikely(co_active) && !co_tls.vforked &&
+	    pid == (pid_t)sys0(SYS_getpid))
 		co = co_of_tid(tid);
 	if (co == NULL)
 		return real.tgkill(pid, tid, sig);

@@ -23,6 +23,22 @@ co_of_thread(pthread_t th)
 	return tls->self;
 }
 
+/* An object without CPUs of its own gives all that there can be. */
+static bool
+has_cpus(const pthread_attr_t *attr)
+{
+	enum { MOST = 8192 };
+	uint64_t set[MOST / 64];
+	size_t i;
+
+	if (pthread_attr_getaffinity_np(attr, sizeof(set), (cpu_set_t *)set))
+		return true;
+	for (i = 0; i < sizeof(set) / sizeof(*set); i++)
+		if (set[i] != ~UINT64_C(0))
+			return true;
+	return false;
+}
+
 /* What of an attribute object we can honour; false: only a kernel thread can,
  * real-time scheduling for one. */
 static bool
@@ -55,7 +71,8 @@ read_attr(const pthread_attr_t *given, struct co_birth *b)
 	if (given == NULL && co_env.stack != 0)
 		b->stack = co_env.stack + co_tcb_room();
 	b->detached = state == PTHREAD_CREATE_DETACHED;
-	return inherit == PTHREAD_INHERIT_SCHED || policy == SCHED_OTHER;
+	return (inherit == PTHREAD_INHERIT_SCHED || policy == SCHED_OTHER) &&
+	       !has_cpus(attr);
 }
 
 COHOOK_EXPORT int
@@ -66,6 +83,7 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	struct co *co;
 	int err, saved = errno;
 
+	/* What a pinned one creates takes after it. */
 	if (co_tls.nopark > 0 || co_start_now() != 0)
 		return real.pthread_create(th, attr, fn, arg);
 	if (!read_attr(attr, &b))
@@ -300,8 +318,8 @@ pthread_getattr_np(pthread_t th, pthread_attr_t *attr)
 }
 
 /* Names are the coroutine's; 15 bytes, as the kernel has it. */
-COHOOK_EXPORT int
-pthread_setname_np(pthread_t th, const char *name)
+int
+co_set_name(pthread_t th, const char *name)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
 
@@ -314,7 +332,13 @@ pthread_setname_np(pthread_t th, const char *name)
 }
 
 COHOOK_EXPORT int
-pthread_getname_np(pthread_t th, char *name, size_t n)
+pthread_setname_np(pthread_t th, const char *name)
+{
+	return co_set_name(th, name);
+}
+
+int
+co_get_name(pthread_t th, char *name, size_t n)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
 	size_t len;
@@ -334,13 +358,9 @@ pthread_getname_np(pthread_t th, char *name, size_t n)
 }
 
 COHOOK_EXPORT int
-pthread_getaffinity_np(pthread_t th, size_t n, cpu_set_t *set)
+pthread_getname_np(pthread_t th, char *name, size_t n)
 {
-	struct co *co = co_active ? co_of_thread(th) : NULL;
-
-	if (co == NULL)
-		return real.pthread_getaffinity_np(th, n, set);
-	return sched_getaffinity(0, n, set) == 0 ? 0 : errno;
+	return co_get_name(th, name, n);
 }
 
 COHOOK_EXPORT pid_t

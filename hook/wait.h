@@ -105,6 +105,9 @@ co_put(void *user, const void *src, size_t n)
 
 /* thread.c: the coroutine of a pthread_t, NULL if it is none (any more). */
 struct co *co_of_thread(pthread_t th);
+/* pthread_setname_np(3), pthread_getname_np(3). */
+int co_set_name(pthread_t th, const char *name);
+int co_get_name(pthread_t th, char *name, size_t n);
 /* key.c: run the destructors of the calling thread's keys. */
 void co_keys_destroy(void);
 extern pthread_key_t co_last_key;
@@ -115,6 +118,11 @@ void co_put_off(int sig, siginfo_t *info, void *uc);
 /* cancel.c: glibc's signal for it (nptl/pthreadP.h), sent to the caller. */
 void co_cancel_now(void);
 void co_fork_init(void);
+/* pin.c: another thread asks the caller to change itself; it comes as if it were
+ * a signal of that number. */
+void co_pin_asked(void *request);
+/* sigwait.c: by the number that gettid() gave; NULL: a kernel thread's. */
+struct co *co_of_tid(pid_t tid);
 void co_setxid_forked(void); /* setxid.c */
 void co_life_init(void);
 /* signal.c: has the program a handler for it?  pthread_sigmask(3), by us. */

@@ -128,7 +128,8 @@ struct co {
 	uint8_t detached, joining, real_exit;
 	struct co *all_next, **all_prev; /* every live one; co_all_lock */
 	void *robust_head;
-	struct co_m *pinned;
+	struct co_m *pinned;    /* its own kernel thread, to its end */
+	uint8_t thread_timer;   /* pinned: a timer is for that thread */
 };
 
 /* CO_SPENT: must end through glibc, and cannot be recycled.  CO_ENDED: will be
@@ -233,6 +234,15 @@ co_clock_now(void)
 void co_region_begin(const char *why, bool lasting);
 void co_region_end(void);
 
+/* co_pin - the caller, a coroutine, gets a kernel thread for itself alone: what
+ * it changes there is its own, and gone with it.
+ *
+ * From now on it waits as a kernel thread does: co_tls.nopark holds, and hooks
+ * are libc's own calls.  Where it must wait for coroutines, co_park() blocks
+ * the kernel thread.  It ends glibc's way.
+ * Returns  false: no kernel thread is to be had to go on with the others. */
+bool co_pin(void);
+
 /* --- births and deaths (life.c) --- */
 
 struct co_birth {
@@ -307,6 +317,7 @@ struct co_m {
 	struct co_sig deferred[CO_SIGS];
 	_Atomic int ndeferred;
 	char *altstack;           /* ours, for handlers with nowhere to go */
+	int pinned;               /* to one coroutine: not for others after it */
 	int altstack_of;          /* a coroutine's is installed */
 	int tid;
 	void *robust_head;

@@ -37,6 +37,7 @@ const int *const co_slots_n = &nworkers;
 static struct co_lock lock;
 static struct co *global_first, **global_last = &global_first;
 static struct co_m *idle_ms, *spare_ms, *unborn;
+static struct co_m *retired;    /* gone, or about to be */
 static _Atomic long global_n;
 static _Atomic int nidle;
 static _Atomic int nspare;      /* on the list, or about to be */
@@ -402,7 +403,7 @@ co_parker(void)
 {
 	struct co *self = co_tls.self;
 
-	if (self == NULL || co_tls.nopark > 0)
+	if (self == NULL || (co_tls.nopark > 0 && self->pinned == NULL))
 		return &co_tls.parker;
 	return &self->parker;
 }
@@ -440,7 +441,7 @@ co_wake(struct co_parker *p, bool parked)
 {
 	if (!parked)
 		return;
-	if (p->co != NULL)
+	if (p->co != NULL && p->co->pinned == NULL)
 		co_ready(p->co);
 	else
 		sys_futex_wake(&p->state, 1);
@@ -485,6 +486,33 @@ since_now(const struct co *self)
 	return co_clock_now();
 }
 
+/* A pinned coroutine: so too, but what is sent to it claims its parker, as
+ * does a signal that is put off until it is out of here. */
+static enum co_why
+park_pinned(struct co *self, struct co_parker *p, int64_t deadline)
+{
+	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
+	uint32_t s = CO_ARMED;
+	enum co_why woken;
+	long r;
+
+	co_critical_begin();
+	if (co_sig_any(self))
+		co_claim_and_wake(p, CO_SIGNAL);
+	atomic_compare_exchange_strong(&p->state, &s, CO_PARKED);
+	while (atomic_load(&p->state) == CO_PARKED) {
+		r = sys_futex_wait(&p->state, CO_PARKED,
+				   deadline == CO_FOREVER ? NULL : &ts);
+		s = CO_PARKED;
+		if (r == -ETIMEDOUT)
+			atomic_compare_exchange_strong(
+				&p->state, &s, CO_CLAIMED | CO_TIMEOUT << 8);
+	}
+	woken = co_disarm(p);
+	co_critical_end();
+	return woken;
+}
+
 enum co_why
 co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	bool may_interrupt)
@@ -498,6 +526,12 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	self->why = why;
 	self->since = since_now(self);
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
+	if (self->pinned != NULL) {
+		enum co_why woken = park_pinned(self, p, deadline);
+
+		self->why = NULL;
+		return woken;
+	}
 	self->may_interrupt = may_interrupt;
 	co_enter();
 	/* One that is pending already must not wait for the next event. */
@@ -641,6 +675,22 @@ idle(struct co_m *m)
 	co_monitor_nudge();
 }
 
+/* The coroutine that it was pinned to has ended, and has changed it: it ends
+ * too, but for the process's first, whose end would be seen. */
+static void
+retire(struct co_m *m)
+{
+	co_sig_idle(m, false);
+	while (m->tid == (int)sys0(SYS_getpid)) {
+		atomic_store(&m->wake, 0);
+		m_sleep(m);
+	}
+	co_lock(&lock);
+	m->next = retired;
+	retired = m;
+	co_unlock(&lock);
+}
+
 void
 co_m_loop(struct co_m *m)
 {
@@ -648,6 +698,10 @@ co_m_loop(struct co_m *m)
 
 	for (;;) {
 		co_after_switch();
+		if (m->pinned) {
+			retire(m);
+			return;
+		}
 		if (m->slot == NULL) {
 			/* Only the monitor takes, and never in here. */
 			spare(m);
@@ -709,17 +763,43 @@ co_each_tid(void (*f)(int, void *), void *arg)
 	f(co_monitor_tid, arg);
 }
 
+/* One whose kernel thread is gone: then its stack is ours again. */
+static struct co_m *
+m_again(void)
+{
+	struct co_m **p, *m;
+
+	for (p = &retired; (m = *p) != NULL; p = &m->next)
+		if (sys3(SYS_tgkill, sys0(SYS_getpid), m->tid, 0) == -ESRCH)
+			break;
+	if (m == NULL)
+		return NULL;
+	*p = m->next;
+	m->pinned = 0;
+	m->born = 0;
+	m->cur = m->prev = NULL;
+	m->robust_head = NULL;
+	m->ndeferred = 0;
+	m->altstack_of = 0;
+	m->in = 1;
+	return m;
+}
+
 /* One that could not be born is kept for the next time. */
 static struct co_m *
 m_get(void)
 {
 	struct co_m *m;
 
+	co_critical_begin();
 	co_lock(&lock);
 	m = unborn;
 	if (m != NULL)
 		unborn = m->next;
+	else
+		m = m_again();
 	co_unlock(&lock);
+	co_critical_end();
 	if (m != NULL)
 		return m;
 	m = co_m_new();
@@ -779,6 +859,9 @@ co_spare_keep(void)
 	static _Atomic int said;
 	int none = 0;
 
+	/* It would take after its creator. */
+	if (co_tls.self != NULL && co_tls.self->pinned != NULL)
+		return;
 	if (atomic_load_explicit(&nspare, memory_order_relaxed) != 0 ||
 	    !atomic_compare_exchange_strong(&nspare, &none, 1))
 		return;
@@ -893,6 +976,89 @@ co_region_end(void)
 	}
 }
 
+/* --- a kernel thread of one's own --- */
+
+/* The slot goes to a spare one; or to nobody, if one is about to be born, for
+ * that looks for such.  Under the lock it cannot be both or neither. */
+static bool
+leave_slot(struct co_m *m)
+{
+	struct co_slot *s = m->slot;
+	struct co_m *next, *nobody = NULL;
+	bool left = true;
+
+	if (s == NULL)
+		return true;
+	co_lock(&lock);
+	next = spare_ms;
+	if (next == NULL && atomic_load(&nspare) == 0) {
+		left = false;
+	} else {
+		m->slot = NULL;
+		atomic_store(&s->m, NULL);
+	}
+	if (next != NULL) {
+		spare_ms = next->next;
+		atomic_fetch_sub(&nspare, 1);
+	}
+	co_unlock(&lock);
+	if (next == NULL)
+		return left;
+	if (atomic_compare_exchange_strong(&s->m, &nobody, next))
+		go_on_with(next, s);
+	else
+		co_spare_return(next);
+	return true;
+}
+
+/* What was queued for it while it was anywhere is its kernel thread's. */
+static void
+pass_signals_on(struct co *self, struct co_m *m)
+{
+	long pid = sys0(SYS_getpid);
+	struct co_sig sig;
+
+	while (co_sig_take(self, ~CO_SIGBIT(CO_SIGSETXID), &sig))
+		if (sig.signo == CO_SIGCANCEL)
+			sys3(SYS_tgkill, pid, m->tid, CO_SIGCANCEL);
+		else
+			sys4(SYS_rt_tgsigqueueinfo, pid, m->tid, sig.signo,
+			     &sig.info);
+}
+
+bool
+co_pin(void)
+{
+	enum { TRIES = 100 };
+	struct co *self = co_tls.self;
+	uint8_t spent = CO_LIVES;
+	bool left = false;
+	int i;
+
+	if (self->pinned != NULL)
+		return true;
+	if (!atomic_compare_exchange_strong(&self->spent, &spent, CO_SPENT) &&
+	    spent != CO_SPENT)
+		return false;
+	co_monitor_start();
+	for (i = 0; i < TRIES && !left; i++) {
+		co_spare_keep();
+		co_enter();
+		left = leave_slot(self->m);
+		if (left) {
+			self->m->pinned = 1;
+			self->pinned = self->m;
+			co_tls.nopark++;
+		}
+		co_exit();
+		if (!left)
+			sys0(SYS_sched_yield);
+	}
+	if (left)
+		pass_signals_on(self, self->m);
+	return left;
+}
+
 /* --- starting --- */
 
 static void *
@@ -994,7 +1160,7 @@ co_forked(void)
 	global_first = NULL;
 	global_last = &global_first;
 	global_n = 0;
-	idle_ms = spare_ms = unborn = NULL;
+	idle_ms = spare_ms = unborn = retired = NULL;
 	nidle = 0;
 	nspare = 0;
 	poller = NULL;
@@ -1011,6 +1177,12 @@ co_forked(void)
 	m->in = 0;
 	m->tid = (int)sys0(SYS_gettid);
 	self->tid = m->tid;
+	if (self->pinned != NULL) {
+		/* Alone: who comes takes after it, as after its creator. */
+		self->pinned = NULL;
+		m->pinned = 0;
+		co_tls.nopark--;
+	}
 	self->parker.timer.at = 0;
 	/* membarrier's registration is the memory's, and came along. */
 }

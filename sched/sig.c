@@ -179,8 +179,9 @@ co_sig_m_start(struct co_m *m)
 	size_t len;
 	stack_t ss;
 
-	m->altstack = mmap(NULL, ALTSTACK, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (m->altstack == NULL)
+		m->altstack = mmap(NULL, ALTSTACK, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (m->altstack == MAP_FAILED)
 		m->altstack = NULL;
 	if (m->robust_head == NULL)
