@@ -6,6 +6,8 @@
  * What counts is a change of hands and back, not a call: the kernel may let
  * the caller go on.  Meant for one CPU; on two, nobody has to give way.
  */
+#include <stdatomic.h>
+
 #include "bench.h"
 
 struct player {
@@ -30,7 +32,8 @@ play(void *arg)
 		start = bench_now();
 	while (!over && me->turns < count) {
 		if (last != me->number) {
-			__atomic_store_n(&last, me->number, __ATOMIC_RELAXED);
+			atomic_store_explicit(&last, me->number,
+					      memory_order_relaxed);
 			me->turns++;
 		}
 		bench_yield();
