@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+# lib.sh - what the demos share: to start things and take them back, to show
+# what happens, to install and build.  To be sourced by bash, by demos/run.
+#
+# A demo is a file NAME.sh here, sourced where it is asked for, of functions:
+#
+#   NAME_demo      shows it; sets FAILED=1 if anything did not work
+#   NAME_missing   prints the Debian packages that it lacks; may be absent
+#   NAME_stop      ends what it has started, called at any time, and twice;
+#                  may be absent.  What job() runs is ended without
+#
+#   TMP            a folder that goes at the end; others can pass through it
+#   BIN LIB        where the programs are, and libcohook.so
+#   hold ... unhold   around the start of a process until its pid is noted
+
+DEMOS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit
+ROOT=$(dirname "$DEMOS")
+BUILD=${COHOOK_BUILD:-$ROOT/build}
+BIN=$BUILD/demos
+LIB=$BUILD/libcohook.so
+MODE_TIMEOUT=120                # seconds; what takes longer has hung
+
+# --- what is under way, and how it is taken back -----------------------------
+
+TMP=                            # our folder
+JOB=                            # the pid of the step under way
+JOB_KILL=                       # what to give kill for it, pid or -group
+TICKER=                         # shows that a long step lives
+CHOSEN=                         # the demos that were asked for
+FAILED=0
+
+# does NAME: whether there is such a function.
+does()
+{
+	declare -F "$1" >/dev/null
+}
+
+cleanup()
+{
+	local demo
+
+	trap '' INT TERM HUP
+	idle
+	if [ -n "$JOB" ]; then
+		$JOB_SUDO kill -INT -- "$JOB_KILL" 2>/dev/null
+		wait "$JOB" 2>/dev/null
+	fi
+	for demo in $CHOSEN; do
+		! does "${demo}_stop" || "${demo}_stop"
+	done
+	[ -z "$TMP" ] || rm -rf "$TMP"
+}
+
+# KILL for a process that has had its TERM and lives on for 10 seconds more.
+kill_later()
+{
+	local deadline=$((SECONDS + 10))
+
+	while kill -0 "$1" 2>/dev/null; do
+		if [ "$SECONDS" -ge "$deadline" ]; then
+			kill -KILL "$1" 2>/dev/null
+		fi
+		sleep 0.05
+	done
+}
+
+# A signal may come between the birth of a process and our noting its pid;
+# between hold and unhold it is answered later.
+HOLD='' PENDING=''
+
+hold()
+{
+	HOLD=1
+}
+
+unhold()
+{
+	HOLD=
+	[ -z "$PENDING" ] || interrupted "$PENDING"
+}
+
+interrupted()
+{
+	if [ -n "$HOLD" ]; then
+		PENDING=$1
+		return
+	fi
+	idle
+	say ""
+	say "${BOLD}Interrupted${PLAIN}: stopping what was started."
+	exit "$1"
+}
+
+# --- what is shown -----------------------------------------------------------
+
+CHARSET=$(locale charmap 2>/dev/null)
+export LC_ALL=C                 # a decimal point is a point
+BOLD='' DIM='' PLAIN='' RED='' HUES=('' '' '' '')
+TTY=0 FULL='#' LIGHT='-'
+if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; then
+	TTY=1
+	if [ -z "${NO_COLOR:-}" ]; then
+		BOLD=$'\e[1m' DIM=$'\e[2m' PLAIN=$'\e[0m' RED=$'\e[31m'
+		HUES=($'\e[33m' $'\e[34m' $'\e[32m' $'\e[36m')
+	fi
+	if [ "$CHARSET" = UTF-8 ]; then
+		FULL='█' LIGHT='░'
+	fi
+fi
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+# busy WHAT ... idle: on a terminal, one line that counts the seconds and goes
+# away; elsewhere, just that line.
+busy()
+{
+	if [ "$TTY" = 0 ]; then
+		say "$1 ..."
+		return
+	fi
+	printf '%s ...' "$1"
+	hold
+	set -m
+	tick "$1" &
+	TICKER=$!
+	set +m
+	disown "$TICKER"        # or bash would report its death
+	unhold
+}
+
+tick()
+{
+	local s=0
+
+	# $$ is still the script: where that is killed, this must end too.
+	while sleep 1 && kill -0 $$ 2>/dev/null; do
+		s=$((s + 1))
+		printf '\r%s ... %s%d s%s' "$1" "$DIM" "$s" "$PLAIN"
+	done
+}
+
+idle()
+{
+	[ -n "$TICKER" ] || return 0
+	kill -KILL -- "-$TICKER" 2>/dev/null
+	TICKER=
+	printf '\r\e[K'
+}
+
+complain()
+{
+	printf '%s%s%s\n' "$RED$BOLD" "$*" "$PLAIN" >&2
+}
+
+die()
+{
+	complain "demos/run: $*"
+	exit 1
+}
+
+# job OUT ERR COMMAND...: run it in a process group of its own, so that it can
+# be stopped with all its children the moment we are, and wait.
+JOB_SUDO=
+job()
+{
+	local out=$1 err=$2 status=0
+
+	shift 2
+	hold
+	set -m
+	"$@" >>"$out" 2>>"$err" </dev/null &
+	JOB=$! JOB_KILL=-$!
+	set +m
+	# Stopped in mid-install, dpkg leaves things half done; apt-get alone
+	# knows when it can stop.
+	[ "$1" != apt ] || JOB_KILL=$JOB
+	unhold
+	wait "$JOB" 2>/dev/null || status=$?
+	JOB=
+	return "$status"
+}
+
+# step WHAT COMMAND...: a job whose output only matters if it fails.
+step()
+{
+	local what=$1 status=0
+
+	shift
+	busy "$what"
+	: >"$TMP/log"
+	job "$TMP/log" "$TMP/log" "$@" || status=$?
+	idle
+	if [ "$status" != 0 ]; then
+		complain "$what: failed with status $status; it ended so:"
+		tail -n 25 "$TMP/log" | sed 's/^/    /' >&2
+	fi
+	return "$status"
+}
+
+# --- preparing ---------------------------------------------------------------
+
+apt()
+{
+	exec $SUDO env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+		apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"
+}
+
+has()
+{
+	command -v "$1" >/dev/null
+}
+
+# The packages that are missing, judged by what they bring: a cmake of the
+# user's own is as good as Debian's.
+missing()
+{
+	local demo probe='#include <pthread.h>
+		int main(void) { return 0; }'
+
+	has cmake || echo cmake
+	has make || echo make
+	if ! has "${CC:-cc}" ||
+	   ! "${CC:-cc}" -x c -o "$TMP/probe" - 2>/dev/null <<<"$probe"; then
+		echo gcc libc6-dev
+	fi
+	for demo in $CHOSEN; do
+		! does "${demo}_missing" || "${demo}_missing"
+	done
+}
+
+install_missing()
+{
+	local packages
+
+	packages=$(missing | tr '\n' ' ')
+	[ -n "$packages" ] || return 0
+	has apt-get || die "needed, and no apt-get to install it: $packages"
+	SUDO=
+	if [ "$(id -u)" != 0 ]; then
+		has sudo || die "needed, and neither root nor sudo: $packages"
+		sudo -v || die "needed, but sudo says no: $packages"
+		SUDO='sudo -n'
+	fi
+	JOB_SUDO=$SUDO
+	say "Missing:"
+	fold -s -w 72 <<<"$packages" | sed 's/^/    /'
+	step "Reading the lists of packages" apt update || exit 1
+	step "Installing what is missing" \
+		apt --no-install-recommends install $packages || exit 1
+	JOB_SUDO=
+	packages=$(missing | tr '\n' ' ')
+	[ -z "$packages" ] || die "still missing after install: $packages"
+}
+
+build()
+{
+	step "Configuring" cmake -S "$ROOT" -B "$BUILD" \
+		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCOHOOK_DEMOS=ON || exit 1
+	step "Building" cmake --build "$BUILD" -j "$(nproc)" \
+		--target cohook demos || exit 1
+	[ -e "$LIB" ] || die "the build made no $LIB"
+}
+
+# raise_files N: let us have N descriptors, as far as the hard limit goes.
+raise_files()
+{
+	local hard
+
+	[ "$(ulimit -Sn)" != unlimited ] && [ "$(ulimit -Sn)" -lt "$1" ] ||
+		return 0
+	hard=$(ulimit -Hn)
+	if [ "$hard" = unlimited ] || [ "$hard" -ge "$1" ]; then
+		ulimit -Sn "$1"
+	else
+		ulimit -Sn "$hard"
+	fi
+}
+
+# value KEY LINE: from a line of KEY=VALUE words.
+value()
+{
+	sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" <<<"$2"
+}
+
+# What a failed run wrote to stderr; the loader's complaint is a failure by
+# itself, for it goes on without what it could not load.
+said()
+{
+	sort "$1" | uniq | head -n 8 | sed 's/^/      /' >&2
+}
+
+why_failed()
+{
+	case $1 in
+	124|137) echo "did not end within $MODE_TIMEOUT seconds" ;;
+	0)       echo "cohook was not loaded" ;;
+	*)       echo "failed with status $1" ;;
+	esac
+}
+
+not_loaded()
+{
+	grep -q 'cannot be preloaded' "$1"
+}
