@@ -281,7 +281,7 @@ void *co_alloc(size_t size);
 
 void co_dump(int fd);
 
-/* --- kernel threads, slots, queues (sched.c) --- */
+/* --- kernel threads, slots, queues (work.h) --- */
 
 enum { CO_RING = 256 };
 
@@ -414,8 +414,6 @@ struct co_m *co_m_new(void);
 void co_m_loop(struct co_m *m);
 extern struct co_m *co_all_m;
 /* For debug.c alone. */
-extern struct co_slot *const co_slots;
-extern const int *const co_slots_n;
 extern const _Atomic int64_t *const co_ids;
 /* All kernel threads that are ours, by their ids. */
 void co_each_tid(void (*f)(int tid, void *arg), void *arg);
@@ -450,8 +448,8 @@ void co_monitor_nudge(void);
 extern _Atomic int co_monitor_tid; /* 0: there is none */
 
 void co_monitor_forked(void);
-/* Spare kernel threads: keep one; take one for a slot that it will be given,
- * or put it back.  Keeping is not for signal handlers. */
+/* Spare kernel threads: keep one; take one (NULL: there is none) for a slot
+ * that it will be given, or put it back.  Keeping is not for signal handlers. */
 void co_spare_keep(void);
 struct co_m *co_spare_take(void);
 void co_spare_give(struct co_m *m, struct co_slot *s);

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* debug.c - the table of debug.h, and the note that leads to it. */
-#include "sched/co.h"
 #include "sched/debug.h"
+#include "sched/work.h"
 
 #define OF(name, type, field) { name, offsetof(struct type, field) }
 #define AT(name, object) { name, (uintptr_t)&(object) }
 
+/* Readers expect pointers to both. */
+static struct co_slot *const slots = co_slots;
+static const int *const slots_n = &co_nslots;
 static const char version[] = COHOOK_VERSION;
 
 extern const struct co_debug cohook_debug[];
 const struct co_debug cohook_debug[] = {
 	AT("&all", co_all),
 	AT("&all_m", co_all_m),
-	AT("&slots", co_slots),
-	AT("&workers", co_slots_n),
+	AT("&slots", slots),
+	AT("&workers", slots_n),
 	AT("&ids", co_ids),
 	AT("&active", co_active),
 	AT("&clock", co_clock),

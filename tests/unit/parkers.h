@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* parkers.h - in sched.c's place: parkers that note who was woken, and why.
+/* parkers.h - in sched.c's and queue.c's place: parkers that note who was
+ * woken, and why.
  *
  * A test makes parker_me whoever is to arm, and looks at the list after. */
 #ifndef PARKERS_H

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* idle.c - kernel threads with nothing to run: one polls, the others sleep. */
+#include "ctx/sys.h"
+#include "sched/work.h"
+
+/* Under lock. */
+static struct co_lock lock;
+static struct co_m *idle_ms;
+_Atomic int co_nidle;
+
+/* The m that waits in the poller; NULL: nobody does. */
+struct co_m *_Atomic co_polls;
+
+bool
+co_somebody_polls(void)
+{
+	return atomic_load_explicit(&co_polls, memory_order_seq_cst) != NULL;
+}
+
+/* Under lock. */
+static void
+off_idle_list(struct co_m *m)
+{
+	struct co_m **p;
+
+	if (!m->on_idle_list)
+		return;
+	for (p = &idle_ms; *p != m; p = &(*p)->next)
+		;
+	*p = m->next;
+	m->on_idle_list = 0;
+	atomic_fetch_sub(&co_nidle, 1);
+}
+
+/* Somebody idle is to look at the queues. */
+void
+co_kick_idle(void)
+{
+	struct co_m *m, *polls = atomic_load(&co_polls);
+
+	co_lock(&lock);
+	for (m = idle_ms; m != NULL && m == polls; m = m->next)
+		;
+	if (m != NULL) {
+		off_idle_list(m);
+		atomic_store(&m->wake, 1);
+	}
+	co_unlock(&lock);
+	if (m != NULL)
+		sys_futex_wake(&m->wake, 1);
+	else if (polls != NULL)
+		co_poller_kick();
+}
+
+/* Who changed the idle mask comes after it, who polls looks at it after that is
+ * known: as with work.  The program is told that a signal is blocked only when
+ * nobody takes it any more; but not for ever, somebody may be stopped. */
+void
+co_idle_resync(void)
+{
+	enum { ENOUGH = 200 };
+	struct co_slot *s;
+	struct co_m *m = co_m();
+	int i;
+
+	if (co_nslots == 1 && m != NULL && atomic_load(&co_slots[0].m) == m)
+		return; /* nobody else can poll */
+	atomic_thread_fence(memory_order_seq_cst);
+	m = atomic_load(&co_polls);
+	if (m == NULL || m == co_m())
+		return;
+	for (i = 0; i < ENOUGH && m->kmask != co_sig_idle_mask(); i++) {
+		s = m->slot;
+		if (s == NULL || !atomic_load(&s->idle))
+			return; /* it has found something to run */
+		co_poller_kick();
+		sys0(SYS_sched_yield);
+	}
+}
+
+void
+co_m_sleep(struct co_m *m)
+{
+	co_critical_end();
+	while (atomic_load(&m->wake) == 0)
+		sys_futex_wait(&m->wake, 0, NULL);
+	co_critical_begin();
+}
+
+void
+co_idle(struct co_m *m)
+{
+	struct co_slot *s = m->slot;
+	struct co_m *nobody = NULL;
+
+	if (co_timers_run(0))
+		return;
+	atomic_store(&m->wake, 0);
+	co_lock(&lock);
+	atomic_store(&s->idle, 1);
+	m->on_idle_list = 1;
+	m->next = idle_ms;
+	idle_ms = m;
+	atomic_fetch_add(&co_nidle, 1);
+	co_unlock(&lock);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!co_work_anywhere()) {
+		if (atomic_compare_exchange_strong(&co_polls, &nobody, m)) {
+			co_sig_idle(m, true);
+			/* Asked after we are known to poll: who adds an
+			 * earlier one from now on kicks us. */
+			co_poller_wait(co_timer_next());
+			atomic_store(&co_polls, NULL);
+		} else {
+			co_sig_idle(m, false);
+			co_m_sleep(m);
+		}
+	}
+	co_lock(&lock);
+	off_idle_list(m);
+	atomic_store(&s->idle, 0);
+	co_unlock(&lock);
+	co_monitor_nudge();
+}
+
+void
+co_idle_forked(void)
+{
+	lock.word = 0;
+	idle_ms = NULL;
+	co_nidle = 0;
+	co_polls = NULL;
+}
