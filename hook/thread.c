@@ -75,6 +75,25 @@ read_attr(const pthread_attr_t *given, struct co_birth *b)
 	       !has_cpus(attr);
 }
 
+/* It takes its name from its creator's kernel thread, which has it so long. */
+static int
+create_native(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
+	      void *arg)
+{
+	struct co *self = co_tls.self;
+	int err;
+
+	if (self == NULL || self->m == NULL)
+		return real.pthread_create(th, attr, fn, arg);
+	/* No switch in there: the name is the kernel thread's. */
+	co_tls.nopark++;
+	co_comm_co(self);
+	err = real.pthread_create(th, attr, fn, arg);
+	co_comm_m(self->m);
+	co_tls.nopark--;
+	return err;
+}
+
 COHOOK_EXPORT int
 pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	       void *arg)
@@ -87,7 +106,7 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	if (co_tls.nopark > 0 || co_start_now() != 0)
 		return real.pthread_create(th, attr, fn, arg);
 	if (!read_attr(attr, &b))
-		return real.pthread_create(th, attr, fn, arg);
+		return create_native(th, attr, fn, arg);
 	err = co_spawn(&b, &co);
 	if (err != 0)
 		return err;
@@ -323,11 +342,14 @@ co_set_name(pthread_t th, const char *name)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
 
-	if (co == NULL || co->is_main)
+	if (co == NULL)
 		return real.pthread_setname_np(th, name);
 	if (strlen(name) > 15)
 		return ERANGE;
-	strcpy(co->name, name);
+	if (co->is_main)
+		co_comm_set_main(name);
+	else
+		strcpy(co->name, name);
 	return 0;
 }
 
@@ -341,19 +363,12 @@ int
 co_get_name(pthread_t th, char *name, size_t n)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
-	size_t len;
 
-	if (co == NULL || co->is_main)
+	if (co == NULL)
 		return real.pthread_getname_np(th, name, n);
 	if (n < 16)
 		return ERANGE;
-	if (co->name[0] == '\0') /* the creator's, in the end the process's */
-		return real.pthread_getname_np(co_main_alive
-					   ? co_main_alive->tcb.thread
-					   : th, name, n);
-	len = strnlen(co->name, 15);
-	memcpy(name, co->name, len);
-	name[len] = '\0';
+	co_comm_get(co, name);
 	return 0;
 }
 

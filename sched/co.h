@@ -324,6 +324,7 @@ struct co_m {
 	unsigned picks;
 	pthread_t thread;
 	struct co_stack stack;
+	int number;               /* in its name, comm.c */
 	struct co_m *all_next;
 };
 
@@ -417,6 +418,16 @@ extern struct co_m *co_all_m;
 extern const _Atomic int64_t *const co_ids;
 /* All kernel threads that are ours, by their ids. */
 void co_each_tid(void (*f)(int tid, void *arg), void *arg);
+
+/* comm.c: what /proc calls a kernel thread: one of ours; the monitor; as the
+ * coroutine that it is now alone for, or that makes another or forks on it. */
+void co_comm_init(void);
+void co_comm_m(const struct co_m *m);
+void co_comm_monitor(void);
+void co_comm_co(const struct co *co);
+/* The thread's name, to the program. */
+void co_comm_get(const struct co *co, char name[16]);
+void co_comm_set_main(const char *name);
 
 /* fork: in the child, with the forking coroutine alone. */
 void co_forked(void);

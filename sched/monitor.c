@@ -146,6 +146,7 @@ monitor(void *arg)
 
 	(void)arg;
 	co_monitor_tid = (int)sys0(SYS_gettid);
+	co_comm_monitor();
 	leave_files();
 	for (;;) {
 		busy = 0;

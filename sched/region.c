@@ -98,7 +98,9 @@ co_pin(void)
 		if (!left)
 			sys0(SYS_sched_yield);
 	}
-	if (left)
+	if (left) {
 		pass_signals_on(self, self->m);
+		co_comm_co(self);
+	}
 	return left;
 }

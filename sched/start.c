@@ -43,6 +43,7 @@ co_start(int workers)
 	if (workers > CO_WORKERS_MOST)
 		workers = CO_WORKERS_MOST;
 	co_nslots = workers > 0 ? workers : 1;
+	co_comm_init();
 	m = co_m_new();
 	co = co_main_co();
 	if (m == NULL || co == NULL || co_timer_reserve(2) != 0 ||
@@ -108,6 +109,8 @@ co_forked(void)
 	m->in = 0;
 	m->tid = (int)sys0(SYS_gettid);
 	self->tid = m->tid;
+	m->number = 0;
+	co_comm_co(self);
 	if (self->pinned != NULL) {
 		/* Alone: who comes takes after it, as after its creator. */
 		self->pinned = NULL;

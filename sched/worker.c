@@ -103,6 +103,7 @@ m_main(void *arg)
 	m->born = m->slot != NULL;
 	m->idle.tp = co_ctx_tp();
 	m->tid = (int)sys0(SYS_gettid);
+	co_comm_m(m);
 	co_sig_m_start(m);
 	co_m_loop(m);
 	return NULL;
@@ -117,6 +118,7 @@ co_m_new(void)
 		return NULL;
 	m->in = 1;
 	co_lock(&lock);
+	m->number = co_all_m != NULL ? co_all_m->number + 1 : 0;
 	m->all_next = co_all_m;
 	co_all_m = m;
 	co_unlock(&lock);

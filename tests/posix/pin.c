@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
@@ -753,6 +754,49 @@ TEST(names_by_prctl_are_the_threads_own)
 		th[i] = thr_start(has_a_name, thr_ptr(i));
 	for (i = 0; i < 4; i++)
 		thr_join(th[i]);
+}
+
+/* What ps(1) and pgrep(1) go by. */
+static bool
+is_called(const char *name)
+{
+	char said[32] = "";
+	int fd = open("/proc/thread-self/comm", O_RDONLY);
+	ssize_t n = read(fd, said, sizeof said - 1);
+
+	close(fd);
+	return n > 0 && strncmp(said, name, strlen(name)) == 0 &&
+	       said[strlen(name)] == '\n';
+}
+
+static void *
+forks_by_name(void *arg)
+{
+	const char *name = arg;
+	int status;
+	pid_t pid;
+
+	if (name != NULL)
+		OK(pthread_setname_np(pthread_self(), name));
+	rests(); /* on another kernel thread, perhaps */
+	pid = fork();
+	if (pid == 0)
+		_exit(is_called(name != NULL ? name : "whole") ? 42 : 1);
+	CHECK(pid > 0);
+	OK(waitpid(pid, &status, 0) == pid ? 0 : -1);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+	return arg;
+}
+
+TEST(a_child_is_called_as_the_thread_that_forked)
+{
+	char before[16];
+
+	OK(prctl(PR_GET_NAME, before));
+	OK(prctl(PR_SET_NAME, "whole"));
+	thr_join(thr_start(forks_by_name, "forker"));
+	thr_join(thr_start(forks_by_name, NULL));
+	OK(prctl(PR_SET_NAME, before));
 }
 
 #ifndef SIGEV_THREAD_ID
