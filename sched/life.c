@@ -19,6 +19,7 @@
 #include "sched/co.h"
 #include "sched/log.h"
 #include "sched/lot.h"
+#include "sched/probe.h"
 
 enum { POOLS = 32, CHUNK = 1 << 18, FIRST_TID = 1 << 22 };
 /* A thread that used more than this at a wait gives the rest back. */
@@ -400,6 +401,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 		atomic_fetch_add(&co_threads, 1);
 	co_critical_end();
 	*out = co;
+	CO_PROBE3(spawn, co->id, co->fn, self ? self->id : 0);
 	co_monitor_start();
 	co_spare_keep();
 	return 0;
@@ -411,6 +413,7 @@ co_gone(struct co *co)
 {
 	bool detached;
 
+	CO_PROBE1(exit, co->id);
 	co_sig_gone(co);
 	unlist(co);
 	atomic_store(&co->state, CO_S_GONE);

@@ -19,6 +19,7 @@
 #include "ctx/sys.h"
 #include "sched/co.h"
 #include "sched/log.h"
+#include "sched/probe.h"
 
 enum {
 	ROUND = 10 * 1000 * 1000, /* ns */
@@ -117,6 +118,7 @@ look(struct co_slot *s)
 		co_spare_return(next);
 		return;
 	}
+	CO_PROBE3(takeover, s->id, co ? co->id : 0, co ? co->why : NULL);
 	co_trace("took over from coroutine %ld (%s)",
 		 co ? (long)co->id : 0L,
 		 co && co->why ? co->why : "running");

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* region.c - what blocks its kernel thread: for a while, or for life. */
 #include "ctx/sys.h"
+#include "sched/co.h"
+#include "sched/probe.h"
 #include "sched/work.h"
 
 static void
@@ -22,6 +24,7 @@ co_region_begin(const char *why, bool lasting)
 		return;
 	self->why = why;
 	self->since = co_since_now(self);
+	CO_PROBE3(region__begin, self->id, why, lasting);
 	if (!lasting ||
 	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2)
 		return;
@@ -45,6 +48,7 @@ co_region_end(void)
 
 	if (self == NULL)
 		return;
+	CO_PROBE2(region__end, self->id, self->why);
 	self->why = NULL;
 	if (self->region) {
 		co_critical_begin();

@@ -4,6 +4,7 @@
 
 #include "ctx/sys.h"
 #include "sched/log.h"
+#include "sched/probe.h"
 #include "sched/work.h"
 
 __thread struct co_tls co_tls;
@@ -61,6 +62,7 @@ co_switch_to(struct co_m *m, struct co *self, struct co *next)
 		m->cur = NULL;
 	}
 	co_sig_switch(m, self, next);
+	CO_PROBE2(switch, self ? self->id : 0, next ? next->id : 0);
 	co_ctx_switch(from, to);
 	co_after_switch();
 }
@@ -246,6 +248,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	bool may_interrupt)
 {
 	struct co *self = p->co;
+	enum co_why woken;
 
 	if (self == NULL) {
 		park_thread(p, deadline, may_interrupt);
@@ -254,9 +257,10 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	self->why = why;
 	self->since = co_since_now(self);
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
+	CO_PROBE4(park, self->id, why, what, deadline);
 	if (self->pinned != NULL) {
-		enum co_why woken = park_pinned(self, p, deadline);
-
+		woken = park_pinned(self, p, deadline);
+		CO_PROBE4(wake, self->id, why, what, woken);
 		self->why = NULL;
 		return woken;
 	}
@@ -274,7 +278,9 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	co_exit();
 	self->may_interrupt = 0;
 	self->why = NULL;
-	return co_disarm(p);
+	woken = co_disarm(p);
+	CO_PROBE4(wake, self->id, why, what, woken);
+	return woken;
 }
 
 enum co_why
