@@ -5,13 +5,18 @@
 
 #include <stddef.h>
 
+#include "ctx/tcb.h"
+
 struct co_env {
 	int off;          /* COHOOK=0 */
 	int native;       /* COHOOK_THREADS=native */
 	int now;          /* COHOOK_START=now */
 	int workers;      /* COHOOK_WORKERS */
+	enum co_tcb_way tcb; /* COHOOK_TCB; CO_TCB_NONE: the best */
 	size_t stack;     /* COHOOK_STACK, bytes; 0: the program's own */
 };
 extern struct co_env co_env;
+
+void co_env_read(void);
 
 #endif

@@ -1,79 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* init.c - at load: find libc, read the environment; later, start the runtime
- * when the first thread is asked for. */
+/* init.c - at load: find libc, read the environment (env.c); later, start the
+ * runtime when the first thread is asked for. */
 #include <dlfcn.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "hook/env.h"
 #include "hook/lock.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
-struct co_env co_env;
-static enum co_tcb_way wanted;
 static _Atomic int said_native;
 static int refused;           /* tried, and the kernel would not */
-
-/* 64K, 8M, 1G, or bytes; 0 if it is no size. */
-static size_t
-size_of(const char *s)
-{
-	char *end;
-	unsigned long n = strtoul(s, &end, 10);
-
-	switch (*end) {
-	case 'k': case 'K':
-		return n << 10;
-	case 'm': case 'M':
-		return n << 20;
-	case 'g': case 'G':
-		return n << 30;
-	default:
-		return *end == '\0' ? n : 0;
-	}
-}
-
-static bool
-is(const char *name, const char *value)
-{
-	const char *s = getenv(name);
-
-	return s != NULL && strcmp(s, value) == 0;
-}
-
-static void
-read_env(void)
-{
-	const char *s;
-
-	co_log_init(getenv("COHOOK_LOG"));
-	co_env.off = is("COHOOK", "0");
-	co_env.native = is("COHOOK_THREADS", "native");
-	co_env.now = is("COHOOK_START", "now");
-	s = getenv("COHOOK_WORKERS");
-	co_env.workers = s != NULL ? atoi(s) : 1;
-	s = getenv("COHOOK_STACK");
-	if (s != NULL) {
-		co_env.stack = size_of(s);
-		if (co_env.stack < 16384) {
-			co_log(CO_WARN, "COHOOK_STACK=%s: no size of at least "
-					"16K; ignored", s);
-			co_env.stack = 0;
-		}
-	}
-	if (is("COHOOK_TCB", "sud"))
-		wanted = CO_TCB_SUD;
-	else if (is("COHOOK_TCB", "patch"))
-		wanted = CO_TCB_PATCH;
-	else if (is("COHOOK_TCB", "donor"))
-		wanted = CO_TCB_DONOR;
-	else if (is("COHOOK_TCB", "native"))
-		co_env.native = 1;
-	co_stack_init(is("COHOOK_GUARD", "mprotect") ? CO_GUARD_MPROTECT
-		      : is("COHOOK_GUARD", "none")   ? CO_GUARD_NONE
-						     : CO_GUARD_MADVISE);
-}
 
 /* A sanitizer keeps state of its own for each thread that it has seen begin and
  * end.  AddressSanitizer is content if every coroutine is a thread of glibc's
@@ -123,7 +59,7 @@ co_start_now(void)
 	co_ctx_init();
 	co_libc.create = real.pthread_create;
 	co_libc.join = real.pthread_join;
-	way = co_tcb_init(wanted);
+	way = co_tcb_init(co_env.tcb);
 	if (way == CO_TCB_NONE) {
 		co_log(CO_WARN, "no way to a thread control block works here: "
 				"threads stay native");
@@ -151,7 +87,7 @@ __attribute__((constructor(101))) static void
 load(void)
 {
 	co_real_init();
-	read_env();
+	co_env_read();
 	see_sanitizers();
 	co_fork_init();
 	if (co_env.now)

@@ -37,6 +37,8 @@ co_log_init(const char *spec)
 		  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	if (fd >= 0)
 		log_fd = co_high_fd((int)fd);
+	else
+		co_log_level = CO_ERROR; /* stderr was not asked for */
 }
 
 int

@@ -2,12 +2,14 @@
 /* launch.c - `cohook PROGRAM': the environment set up, and the program run in
  * our place. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "hook/setting.h"
 #include "hook/tool/tool.h"
 
 extern char **environ;
@@ -19,77 +21,59 @@ struct option_of {
 	int letter;            /* -l, or 0 */
 	const char *meta;      /* its argument; NULL: none */
 	const char *variable;
-	const char *value;     /* of the variable where there is no argument;
-	                        * else what the argument may be */
+	const char *value;     /* of the variable where there is no argument */
 	const char *help;
 };
 
 static const struct option_of options[] = {
-	{ "workers", 'w', "N", "COHOOK_WORKERS", "1 to 64",
+	{ "workers", 'w', "N", "COHOOK_WORKERS", NULL,
 	  "kernel threads that run coroutines (1)" },
-	{ "stack", 's', "SIZE", "COHOOK_STACK", "a size of at least 16K",
+	{ "stack", 's', "SIZE", "COHOOK_STACK", NULL,
 	  "of a coroutine: 64K, 1M" },
 	{ "now", 'n', NULL, "COHOOK_START", "now",
 	  "main() is a coroutine from the start" },
 	{ "native", 0, NULL, "COHOOK_THREADS", "native",
 	  "threads are the kernel's, as ever" },
 	{ "off", 0, NULL, "COHOOK", "0", "every hook is just the real call" },
-	{ "log", 'l', "LEVEL", "COHOOK_LOG",
-	  "off, error, warn, info or trace, and :FILE",
+	{ "log", 'l', "LEVEL", "COHOOK_LOG", NULL,
 	  "warn, info, trace; or LEVEL:FILE" },
-	{ "tcb", 0, "WAY", "COHOOK_TCB", "sud, patch, donor or native",
+	{ "tcb", 0, "WAY", "COHOOK_TCB", NULL,
 	  "how thread control blocks are had" },
-	{ "guard", 0, "KIND", "COHOOK_GUARD", "madvise, mprotect or none",
+	{ "guard", 0, "KIND", "COHOOK_GUARD", NULL,
 	  "how stacks are guarded" },
 };
 enum { OPTIONS = sizeof(options) / sizeof(*options) };
 
-static bool
-one_of(const char *value, size_t n, const char *const *words)
+/* Can it be written to?  As the library opens it (sched/log.c). */
+static const char *
+bad_log(const char *value)
 {
-	for (; *words != NULL; words++)
-		if (strlen(*words) == n && strncmp(value, *words, n) == 0)
-			return true;
-	return false;
+	const char *colon = strchr(value, ':');
+	int fd;
+
+	if (colon == NULL)
+		return NULL;
+	fd = open(colon + 1, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return strerror(errno);
+	close(fd);
+	return NULL;
 }
 
-/* As the library reads it: hook/init.c, sched/log.c. */
-static bool
-valid(const char *variable, const char *value)
+/* What the library would ignore is refused: it would do nothing, unsaid. */
+static void
+refuse(const char *variable, const char *name, const char *value)
 {
-	static const char *const levels[] = { "off", "error", "warn", "info",
-					      "trace", NULL };
-	static const char *const ways[] = { "sud", "patch", "donor", "native",
-					    NULL };
-	static const char *const guards[] = { "madvise", "mprotect", "none",
-					      NULL };
-	unsigned long n;
-	char *end;
+	const struct co_setting *s = co_setting_of(variable);
+	const char *why;
 
-	if (strcmp(variable, "COHOOK_LOG") == 0)
-		return one_of(value, strcspn(value, ":"), levels);
-	if (strcmp(variable, "COHOOK_TCB") == 0)
-		return one_of(value, strlen(value), ways);
-	if (strcmp(variable, "COHOOK_GUARD") == 0)
-		return one_of(value, strlen(value), guards);
-	if (strcmp(variable, "COHOOK_WORKERS") == 0) {
-		n = strtoul(value, &end, 10);
-		return *value >= '0' && *value <= '9' && *end == '\0' &&
-		       n >= 1 && n <= 64;
-	}
-	if (strcmp(variable, "COHOOK_STACK") == 0) {
-		n = strtoul(value, &end, 10);
-		if (*value < '0' || *value > '9')
-			return false;
-		if (*end != '\0' && strchr("kK", *end) != NULL)
-			n <<= 10, end++;
-		else if (*end != '\0' && strchr("mM", *end) != NULL)
-			n <<= 20, end++;
-		else if (*end != '\0' && strchr("gG", *end) != NULL)
-			n <<= 30, end++;
-		return *end == '\0' && n >= 16384;
-	}
-	return true;
+	if (s != NULL && !s->valid(value))
+		die(EXIT_OURS, "%s is %s, not \"%s\"", name, s->may_be, value);
+	if (strcmp(variable, "COHOOK_LOG") != 0)
+		return;
+	why = bad_log(value);
+	if (why != NULL)
+		die(EXIT_OURS, "%s: %s: %s", name, strchr(value, ':') + 1, why);
 }
 
 /* One letter too many, too few, or wrong. */
@@ -103,12 +87,12 @@ misspelt(const char *a, const char *b)
 	       (*a != '\0' && *b != '\0' && strcmp(a + 1, b + 1) == 0);
 }
 
-/* A misspelt variable, or value, would do nothing: say so. */
+/* A misspelt variable would do nothing either; but it may be somebody else's. */
 static void
 look_at_environment(void)
 {
+	const struct co_setting *s;
 	char **e, *equals, *name;
-	size_t i, k;
 
 	for (e = environ; *e != NULL; e++) {
 		equals = strchr(*e, '=');
@@ -116,16 +100,14 @@ look_at_environment(void)
 				       strncmp(*e, "COHOOK=", 7) != 0))
 			continue;
 		name = format("%.*s", (int)(equals - *e), *e);
-		for (i = 0; i < OPTIONS; i++)
-			if (strcmp(options[i].variable, name) == 0)
-				break;
-		for (k = 0; i == OPTIONS && k < OPTIONS; k++)
-			if (misspelt(options[k].variable, name))
-				complain("%s: is %s meant?", name,
-					 options[k].variable);
-		if (i < OPTIONS && !valid(name, equals + 1))
-			complain("%s is %s, not \"%s\"", name,
-				 options[i].value, equals + 1);
+		if (co_setting_of(name) == NULL) {
+			for (s = co_settings; s->name != NULL; s++)
+				if (misspelt(s->name, name))
+					complain("%s: is %s meant?", name,
+						 s->name);
+		} else if (equals[1] != '\0') {
+			refuse(name, name, equals + 1);
+		}
 		free(name);
 	}
 }
@@ -223,9 +205,11 @@ preload(void)
 static void
 set(const struct option_of *o, const char *argument)
 {
-	if (argument != NULL && !valid(o->variable, argument))
-		die(EXIT_OURS, "--%s is %s, not \"%s\"", o->name, o->value,
-		    argument);
+	char *name = format("--%s", o->name);
+
+	if (argument != NULL)
+		refuse(o->variable, name, argument);
+	free(name);
 	setenv(o->variable, argument != NULL ? argument : o->value, 1);
 }
 

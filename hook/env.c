@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* env.c - reading the COHOOK_* variables. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctx/stack.h"
+#include "hook/env.h"
+#include "hook/setting.h"
+#include "sched/log.h"
+
+struct co_env co_env;
+
+/* NULL: not set, or to nothing, or to what it may not be; that is said to whoever
+ * reads the log, and it is as if it were not set. */
+static const char *
+get(const char *name)
+{
+	const char *value = getenv(name);
+	const struct co_setting *s = co_setting_of(name);
+
+	if (value == NULL || *value == '\0' || s == NULL)
+		return NULL;
+	if (s->valid(value))
+		return value;
+	co_log(CO_WARN, "%s is %s, not \"%s\": ignored", name, s->may_be,
+	       value);
+	return NULL;
+}
+
+static bool
+is(const char *name, const char *word)
+{
+	const char *value = get(name);
+
+	return value != NULL && strcmp(value, word) == 0;
+}
+
+void
+co_env_read(void)
+{
+	const char *s;
+
+	co_log_init(get("COHOOK_LOG"));
+	co_env.off = is("COHOOK", "0");
+	co_env.native = is("COHOOK_THREADS", "native");
+	co_env.now = is("COHOOK_START", "now");
+	s = get("COHOOK_WORKERS");
+	co_env.workers = s != NULL ? (int)co_setting_number(s, 64) : 1;
+	s = get("COHOOK_STACK");
+	co_env.stack = s != NULL ? co_setting_size(s) : 0;
+	s = get("COHOOK_TCB");
+	if (s != NULL && strcmp(s, "native") == 0)
+		co_env.native = 1;
+	else if (s != NULL)
+		co_env.tcb = strcmp(s, "sud") == 0   ? CO_TCB_SUD :
+			     strcmp(s, "patch") == 0 ? CO_TCB_PATCH :
+						       CO_TCB_DONOR;
+	co_stack_init(is("COHOOK_GUARD", "mprotect") ? CO_GUARD_MPROTECT :
+		      is("COHOOK_GUARD", "none")     ? CO_GUARD_NONE :
+						       CO_GUARD_MADVISE);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* setting.c - what a COHOOK_* variable may be.
+ *
+ * Compiled into the command as well: nothing here but pure functions. */
+#include <stdint.h>
+#include <string.h>
+
+#include "hook/setting.h"
+
+static bool
+one_of(const char *value, size_t n, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strlen(*words) == n && strncmp(value, *words, n) == 0)
+			return true;
+	return false;
+}
+
+#define WORDS(name, ...)                                                  \
+	static bool is_##name(const char *value)                          \
+	{                                                                 \
+		static const char *const words[] = { __VA_ARGS__, NULL }; \
+		return one_of(value, strlen(value), words);               \
+	}
+
+WORDS(switch, "0", "1")
+WORDS(start, "now")
+WORDS(threads, "native")
+WORDS(way, "sud", "patch", "donor", "native")
+WORDS(guard, "madvise", "mprotect", "none")
+
+long
+co_setting_number(const char *s, long most)
+{
+	long n = 0;
+
+	if (*s == '\0')
+		return -1;
+	for (; *s >= '0' && *s <= '9' && n <= most; s++)
+		n = n * 10 + (*s - '0');
+	return *s == '\0' && n <= most ? n : -1;
+}
+
+size_t
+co_setting_size(const char *s)
+{
+	char digits[20];
+	size_t n = strspn(s, "0123456789");
+	int shift = 0;
+	long bytes;
+
+	if (n == 0 || n >= sizeof(digits))
+		return 0;
+	memcpy(digits, s, n);
+	digits[n] = '\0';
+	if (s[n] != '\0') {
+		const char *units = "kKmMgG", *unit = strchr(units, s[n]);
+
+		if (unit == NULL || s[n + 1] != '\0')
+			return 0;
+		shift = 10 * (int)((unit - units) / 2 + 1);
+	}
+	bytes = co_setting_number(digits, INT64_MAX >> (shift + 8));
+	return bytes > 0 ? (size_t)bytes << shift : 0;
+}
+
+static bool
+is_workers(const char *value)
+{
+	return co_setting_number(value, 64) >= 1;
+}
+
+static bool
+is_stack(const char *value)
+{
+	return co_setting_size(value) >= 16384;
+}
+
+static bool
+is_log(const char *value)
+{
+	static const char *const levels[] = { "off",  "error", "warn",
+					      "info", "trace", NULL };
+	size_t n = strcspn(value, ":");
+
+	return one_of(value, n, levels) &&
+	       (value[n] == '\0' || value[n + 1] != '\0');
+}
+
+const struct co_setting co_settings[] = {
+	{ "COHOOK", "0 or 1", is_switch },
+	{ "COHOOK_START", "now", is_start },
+	{ "COHOOK_THREADS", "native", is_threads },
+	{ "COHOOK_WORKERS", "1 to 64", is_workers },
+	{ "COHOOK_STACK", "a size of at least 16K", is_stack },
+	{ "COHOOK_LOG", "off, error, warn, info or trace, and :FILE", is_log },
+	{ "COHOOK_TCB", "sud, patch, donor or native", is_way },
+	{ "COHOOK_GUARD", "madvise, mprotect or none", is_guard },
+	{ NULL, NULL, NULL },
+};
+
+const struct co_setting *
+co_setting_of(const char *name)
+{
+	const struct co_setting *s;
+
+	for (s = co_settings; s->name != NULL; s++)
+		if (strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
