@@ -137,11 +137,13 @@ struct cohook_chan *cohook_chan_new(size_t size, size_t capacity);
 
 /* cohook_chan_send - append a copy of one element; wait while it is full.
  *
+ * elem      as many bytes as cohook_chan_new() was told; the caller's own again
+ *           when this returns.
+ * deadline  CLOCK_MONOTONIC nanoseconds, absolute; COHOOK_FOREVER for none;
+ *           0 never waits.
  * Returns   0, or -1 with errno set:
  *           EPIPE      the channel is closed
  *           ETIMEDOUT  the deadline came first; nothing was sent
- * deadline  CLOCK_MONOTONIC nanoseconds, absolute; COHOOK_FOREVER for none;
- *           0 never waits.
  * Threads   safe in any thread or coroutine.  Not async-signal-safe.
  */
 int cohook_chan_send(struct cohook_chan *ch, const void *elem,
@@ -149,9 +151,9 @@ int cohook_chan_send(struct cohook_chan *ch, const void *elem,
 
 /* cohook_chan_recv - take the oldest element; wait while there is none.
  *
+ * deadline  as in cohook_chan_send().
  * Returns   1 with the element in *elem; 0 once the channel is closed and
  *           empty; -1 with errno ETIMEDOUT if the deadline came first.
- * deadline  as in cohook_chan_send().
  * Threads   safe in any thread or coroutine.  Not async-signal-safe.
  */
 int cohook_chan_recv(struct cohook_chan *ch, void *elem, int64_t deadline);
