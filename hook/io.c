@@ -368,25 +368,12 @@ try_socket(struct co_io *io, struct iovec *iov, int n)
 		      : real.sendmsg(io->fd, &m, out);
 }
 
-/* A read that came up short on TCP has emptied it: the next need not try
- * before it waits, unless the peer has hung up or something came since. */
+/* The next read need not try before it waits. */
 static bool
 known_empty(struct co_io *io)
 {
-	struct co_fd *s = io->slot;
-
-	return s->empty && s->empty_seq == io->seq && s->registered &&
-	       (s->flags & (CO_FDF_TCP | CO_FDF_HUP | CO_FDF_OURS |
-			    CO_FDF_NONBLOCK | CO_FDF_BORROWED)) ==
-		       (CO_FDF_TCP | CO_FDF_OURS) &&
-	       s->shared_at == co_fd_shares;
-}
-
-static void
-note_empty(struct co_io *io, ssize_t r, size_t n)
-{
-	io->slot->empty_seq = io->seq;
-	io->slot->empty = r > 0 && (size_t)r < n;
+	return co_fd_known_empty(io->slot, io->seq) &&
+	       !(io->slot->flags & (CO_FDF_NONBLOCK | CO_FDF_BORROWED));
 }
 
 static ssize_t
@@ -401,7 +388,7 @@ read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 		r = sock ? try_socket(io, iov, n) : try_vec(io, iov, n);
 	while (co_io_again(io, r));
 	if (sock)
-		note_empty(io, r, want);
+		co_fd_note_empty(io, r, want);
 	return r;
 }
 

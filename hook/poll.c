@@ -34,14 +34,66 @@ in_region(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 	return r;
 }
 
-/* Those that asked have found nothing. */
+/* A few are seen before they are asked, and need not be asked again once the
+ * waiting is arranged: it costs what a read(2) that waits does. */
+enum { FEW = 4 };
+
+static bool
+wants_out(const struct pollfd *p)
+{
+	return p->events & (POLLOUT | POLLWRNORM | POLLWRBAND);
+}
+
+/* Ends and errors, which come unasked, wake both directions. */
+static bool
+wants_in(const struct pollfd *p)
+{
+	return p->events & ~(POLLOUT | POLLWRNORM | POLLWRBAND) ||
+	       !wants_out(p);
+}
+
+static void
+see(struct co_seen *seen, const struct pollfd *fds, nfds_t n)
+{
+	nfds_t i;
+
+	for (i = 0; i < n && n <= FEW; i++)
+		if (fds[i].fd >= 0)
+			co_several_see(&seen[i], fds[i].fd);
+}
+
+/* Nothing to ask the kernel of: whoever read last has emptied it. */
+static bool
+known_silent(const struct co_seen *seen, const struct pollfd *fds, nfds_t n)
+{
+	return n == 1 && fds->fd >= 0 && !wants_out(fds) &&
+	       seen->slot != NULL &&
+	       co_fd_known_empty(seen->slot, seen->seq[CO_IN]);
+}
+
+/* What is there before any wait. */
+static int
+look(struct co *self, struct pollfd *fds, nfds_t n, unsigned handled,
+     struct co_seen *seen)
+{
+	struct pollfd few[FEW];
+
+	if (n <= FEW && co_get(few, fds, n * sizeof(*fds))) {
+		see(seen, few, n);
+		if (known_silent(seen, few, n))
+			return 0;
+	}
+	return co_not_ours(self, handled, real.poll(fds, n, 0));
+}
+
+/* seen: as before the kernel was asked, and found nothing. */
 static int
 wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
-	  const char *why, unsigned handled)
+	  const char *why, unsigned handled, struct co_seen *seen)
 {
 	int saved = errno, r, err;
 	struct co_several m;
-	enum co_why w = CO_NONE;
+	enum co_why w;
 	nfds_t i;
 
 	if (co_several_init(&m, n) != 0)
@@ -52,24 +104,35 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 		for (i = 0, err = 0; i < n && err == 0; i++)
 			if (fds[i].fd >= 0)
 				err = co_several_add(
-					&m, fds[i].fd, true,
-					fds[i].events & (POLLOUT | POLLWRNORM |
-							 POLLWRBAND));
-		/* Armed first and asked after: nothing falls in between. */
-		r = err == 0 ? poll_now(fds, n) : 0;
+					&m, fds[i].fd, wants_in(&fds[i]),
+					wants_out(&fds[i]),
+					n <= FEW ? &seen[i] : NULL);
+		/* Those that were not seen: armed first and asked after,
+		 * nothing falls in between. */
+		r = err == 0 && n > FEW ? poll_now(fds, n) : 0;
 		if (self->handled != handled) {
 			errno = EINTR;
 			r = -1;
 		}
-		if (r != 0 || err != 0 || w == CO_TIMEOUT) {
+		w = CO_NONE;
+		if (r != 0 || err != 0)
 			co_several_off(&m);
-			if (r == 0 && err != 0)
-				r = in_region(self, fds, n, deadline, why,
-					      handled);
+		else
+			w = co_several_park(&m, deadline, why,
+					    n == 1 ? (uintptr_t)fds[0].fd : 0);
+		if (r == 0 && err < 0)
+			r = in_region(self, fds, n, deadline, why, handled);
+		if (r != 0 || err < 0)
+			break;
+		if (self->handled != handled) {
+			errno = EINTR;
+			r = -1;
 			break;
 		}
-		w = co_several_park(&m, deadline, why,
-				    n == 1 ? (uintptr_t)fds[0].fd : 0);
+		see(seen, fds, n);
+		r = poll_now(fds, n);
+		if (r != 0 || w == CO_TIMEOUT)
+			break;
 	}
 	co_several_free(&m);
 	if (r >= 0)
@@ -81,20 +144,21 @@ int
 co_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	struct co *self = co_here();
+	struct co_seen seen[FEW];
 	unsigned handled;
 	int r;
 
 	if (likely(self == NULL) || timeout == 0)
 		return real.poll(fds, n, timeout);
 	handled = self->handled;
-	r = co_not_ours(self, handled, real.poll(fds, n, 0));
+	r = look(self, fds, n, handled, seen);
 	if (r != 0)
 		return r;
 	return wait_poll(self, fds, n,
-			 timeout < 0 ? CO_FOREVER
-				     : co_deadline_after(timeout *
-							 INT64_C(1000000)),
-			 "poll", handled);
+			 timeout < 0 ?
+				 CO_FOREVER :
+				 co_deadline_after(timeout * INT64_C(1000000)),
+			 "poll", handled, seen);
 }
 
 COHOOK_EXPORT int
@@ -118,6 +182,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 {
 	struct co *self = co_here();
 	struct timespec ts = { 1, 0 };
+	struct co_seen seen[FEW];
 	int saved = errno, r;
 	unsigned handled;
 	sigset_t old, new;
@@ -131,7 +196,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	handled = self->handled;
 	/* Linux says what is there before it lets a signal in; and where
 	 * nothing is, it lets it in before it says so, also in no time. */
-	r = co_not_ours(self, handled, real.poll(fds, n, 0));
+	r = look(self, fds, n, handled, seen);
 	if (r != 0)
 		return r;
 	if (mask != NULL)
@@ -139,7 +204,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	deadline = co_deadline_of(timeout != NULL ? &ts : NULL);
 	co_mask_begin(mask, &old);
 	if (timeout == NULL || ts.tv_sec != 0 || ts.tv_nsec != 0) {
-		r = wait_poll(self, fds, n, deadline, "ppoll", handled);
+		r = wait_poll(self, fds, n, deadline, "ppoll", handled, seen);
 	} else if (self->handled != handled) {
 		errno = EINTR;
 		r = -1;

@@ -135,7 +135,7 @@ wait_select(struct co *self, struct sets *s, int64_t deadline,
 		for (fd = err = 0; fd < s->n && err == 0; fd++)
 			if (has(s, 0, fd) || has(s, 1, fd) || has(s, 2, fd))
 				err = co_several_add(&m, fd, true,
-						     has(s, 1, fd));
+						     has(s, 1, fd), NULL);
 		/* Armed first and asked after: nothing falls in between. */
 		r = err == 0 ? ask(s) : 0;
 		if (self->handled != handled) {

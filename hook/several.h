@@ -50,11 +50,33 @@ co_several_arm(struct co_several *m)
 	co_arm(m->p);
 }
 
-/* 0, or -1 where epoll cannot help. */
-static inline int
-co_several_add(struct co_several *m, int fd, bool in, bool out)
+/* What had happened on a descriptor before the kernel was asked of it: then it
+ * need not be asked again when all is armed. */
+struct co_seen {
+	struct co_fd *slot;
+	uint32_t gen, seq[CO_DIRS];
+};
+
+static inline void
+co_several_see(struct co_seen *seen, int fd)
 {
-	struct co_fd *s = co_fd(fd);
+	int dir;
+
+	seen->slot = co_fd(fd);
+	if (seen->slot == NULL)
+		return;
+	seen->gen = seen->slot->gen;
+	for (dir = 0; dir < CO_DIRS; dir++)
+		seen->seq[dir] = seen->slot->seq[dir];
+}
+
+/* 0, or -1 where epoll cannot help; 1: something has come since it was seen.
+ * seen  NULL: the caller asks once more */
+static inline int
+co_several_add(struct co_several *m, int fd, bool in, bool out,
+	       const struct co_seen *seen)
+{
+	struct co_fd *s = seen != NULL ? seen->slot : co_fd(fd);
 	int dir, err;
 
 	if (s == NULL)
@@ -62,9 +84,14 @@ co_several_add(struct co_several *m, int fd, bool in, bool out)
 	for (dir = 0; dir < CO_DIRS; dir++) {
 		if (!(dir == CO_IN ? in : out))
 			continue;
-		err = co_fd_enter_any(&m->nodes[m->n], fd, s, dir, m->p);
+		err = co_fd_enter_any(&m->nodes[m->n], fd, s, dir,
+				      seen != NULL ? seen->gen : s->gen,
+				      seen != NULL ? &seen->seq[dir] : NULL,
+				      m->p);
 		if (err == 0)
 			m->n++;
+		else if (seen != NULL && (err == 1 || err == -EBADF))
+			return 1;
 		else if (err != -EPERM) /* files are ready, or never will be */
 			return -1;
 	}

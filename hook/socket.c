@@ -71,6 +71,9 @@ recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 			break;
 		io.seq = io.slot->seq[CO_IN];
 	}
+	/* As libraries read that poll before they read again. */
+	if (!(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)))
+		co_fd_note_empty(&io, r, n);
 	if (done > 0) {
 		errno = io.saved_errno;
 		return (ssize_t)done;

@@ -75,6 +75,25 @@ int co_io_wait(struct co_io *io);
 /* read(2) after co_io_begin(). */
 ssize_t co_read(struct co_io *io, void *buf, size_t n);
 
+/* Whoever read last came up short on TCP, and so emptied it; the peer has not
+ * hung up, and nothing has come since seq was read. */
+static inline bool
+co_fd_known_empty(const struct co_fd *s, uint32_t seq)
+{
+	return s->empty && s->empty_seq == seq && s->registered &&
+	       (s->flags & (CO_FDF_TCP | CO_FDF_HUP | CO_FDF_OURS)) ==
+		       (CO_FDF_TCP | CO_FDF_OURS) &&
+	       s->shared_at == co_fd_shares;
+}
+
+/* A read of up to n bytes that began at io->seq answered r. */
+static inline void
+co_fd_note_empty(struct co_io *io, ssize_t r, size_t n)
+{
+	io->slot->empty_seq = io->seq;
+	io->slot->empty = r > 0 ? (size_t)r < n : r < 0 && errno == EAGAIN;
+}
+
 /* What kind of descriptor, asked of fstat(2) once. */
 enum co_fd_kind co_fd_kind_of(int fd, struct co_fd *slot);
 

@@ -295,9 +295,9 @@ co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
 
 int
 co_fd_enter_any(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
-		struct co_parker *p)
+		uint32_t gen, const uint32_t *seq, struct co_parker *p)
 {
-	return enter(w, fd, s, dir, s->gen, NULL, p);
+	return enter(w, fd, s, dir, gen, seq, p);
 }
 
 void

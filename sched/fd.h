@@ -83,9 +83,10 @@ void co_fd_renew_all(void);
  */
 int co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *slot, int dir,
 		uint32_t gen, uint32_t seq);
-/* For those who look again themselves after entering (poll): no seq. */
+/* The same for those who wait for several, and have armed p.  seq NULL: they
+ * look again themselves after entering. */
 int co_fd_enter_any(struct co_fd_wait *w, int fd, struct co_fd *slot, int dir,
-		    struct co_parker *p);
+		    uint32_t gen, const uint32_t *seq, struct co_parker *p);
 void co_fd_leave(struct co_fd_wait *w);
 
 void co_fd_forked(void);

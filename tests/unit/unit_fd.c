@@ -253,7 +253,7 @@ who_looks_again_by_itself_is_queued_whatever_came(void **state)
 	event(FD, EPOLLIN);
 	co_arm(&people[0].parker);
 	assert_int_equal(co_fd_enter_any(&people[0].wait, FD, s, CO_IN,
-					 &people[0].parker), 0);
+					 s->gen, NULL, &people[0].parker), 0);
 	assert_ptr_equal(s->waits[CO_IN], &people[0].wait);
 	event(FD, EPOLLIN);
 	assert_int_equal(why(0), CO_WOKEN);
