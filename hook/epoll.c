@@ -20,17 +20,80 @@ surely_empty(int epfd)
 	return real.poll(&p, 1, 0) == 0;
 }
 
+/* Whoever takes from a set is counted, by any of our names and in any thread;
+ * so that who was alone meanwhile need not ask again. */
+struct take {
+	struct co_fd *set;
+	uint32_t others, takes;
+};
+
+static void
+take_begin(struct take *t, struct co_fd *set)
+{
+	t->set = set;
+	t->others = atomic_fetch_add(&set->taking, 1);
+	t->takes = atomic_fetch_add(&set->takes, 1) + 1;
+}
+
+/* True: nobody else took from it meanwhile.  It has no other number, and no
+ * other process has it. */
+static bool
+take_end(const struct take *t)
+{
+	struct co_fd *set = t->set;
+	bool alone = t->others == 0 && set->takes == t->takes &&
+		     !(set->flags & CO_FDF_DUPPED) &&
+		     set->shared_at == co_fd_shares;
+
+	atomic_fetch_sub(&set->taking, 1);
+	return alone;
+}
+
+static int
+take(struct co_io *io, struct epoll_event *ev, int max, bool *alone)
+{
+	struct take t;
+	int r;
+
+	take_begin(&t, io->slot);
+	r = real.epoll_wait(io->fd, ev, max, 0);
+	*alone = take_end(&t);
+	return r;
+}
+
+/* For those who do not wait here. */
+static struct co_fd *
+past_begin(int epfd)
+{
+	struct co_fd *set = likely(!co_active) || co_tls.vforked
+				    ? NULL
+				    : co_fd(epfd);
+	struct take t;
+
+	if (set != NULL)
+		take_begin(&t, set);
+	return set;
+}
+
+static void
+past_end(struct co_fd *set)
+{
+	if (set != NULL)
+		atomic_fetch_sub(&set->taking, 1);
+}
+
 /* Those that began found nothing.  Whoever waits here is interrupted by any
  * handler, signal(7): that goes before what came meanwhile, for the mask was
  * another one while the handler ran. */
 static int
-wait_epoll(struct co_io *io, struct epoll_event *ev, int max)
+wait_epoll(struct co_io *io, struct epoll_event *ev, int max, bool alone)
 {
 	bool late = false;
 	int r;
 
 	for (;;) {
-		if (!late && surely_empty(io->fd) && co_io_wait(io) != 0) {
+		if (!late && (alone || surely_empty(io->fd)) &&
+		    co_io_wait(io) != 0) {
 			if (errno != EAGAIN)
 				return -1;
 			late = true;
@@ -39,7 +102,7 @@ wait_epoll(struct co_io *io, struct epoll_event *ev, int max)
 			errno = EINTR;
 			return -1;
 		}
-		r = real.epoll_wait(io->fd, ev, max, 0);
+		r = take(io, ev, max, &alone);
 		if (r != 0 || late)
 			return r;
 	}
@@ -51,15 +114,16 @@ epoll_(struct co_io *io, struct epoll_event *ev, int max, int64_t deadline,
        const sigset_t *mask)
 {
 	sigset_t old;
+	bool alone;
 	int r;
 
 	io->deadline = deadline;
 	io->again = 0;
 	io->timed = true; /* any handler interrupts */
-	r = real.epoll_wait(io->fd, ev, max, 0);
+	r = take(io, ev, max, &alone);
 	if (r == 0) {
 		co_mask_begin(mask, &old);
-		r = wait_epoll(io, ev, max);
+		r = wait_epoll(io, ev, max, alone);
 		co_mask_end(mask, &old);
 	}
 	if (r >= 0)
@@ -77,31 +141,41 @@ deadline_ms(int timeout)
 COHOOK_EXPORT int
 epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout)
 {
+	struct co_fd *set;
 	struct co_io io;
+	int r;
 
-	if (likely(co_here() == NULL) || timeout == 0)
-		return real.epoll_wait(epfd, ev, max, timeout);
-	co_io_begin(&io, epfd, CO_IN, "epoll_wait");
-	if (io.slot == NULL)
-		return real.epoll_wait(epfd, ev, max, timeout);
-	return epoll_(&io, ev, max, deadline_ms(timeout), NULL);
+	io.slot = NULL;
+	if (unlikely(co_here() != NULL) && timeout != 0)
+		co_io_begin(&io, epfd, CO_IN, "epoll_wait");
+	if (io.slot != NULL)
+		return epoll_(&io, ev, max, deadline_ms(timeout), NULL);
+	set = past_begin(epfd);
+	r = real.epoll_wait(epfd, ev, max, timeout);
+	past_end(set);
+	return r;
 }
 
 COHOOK_EXPORT int
 epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout,
 	    const sigset_t *mask)
 {
+	struct co_fd *set;
 	struct co_io io;
 	sigset_t new;
+	int r;
 
-	if (likely(co_here() == NULL) || timeout == 0 ||
-	    (mask != NULL && !co_get(&new, mask, sizeof(uint64_t))))
-		return real.epoll_pwait(epfd, ev, max, timeout, mask);
-	co_io_begin(&io, epfd, CO_IN, "epoll_pwait");
-	if (io.slot == NULL)
-		return real.epoll_pwait(epfd, ev, max, timeout, mask);
-	return epoll_(&io, ev, max, deadline_ms(timeout),
-		      mask != NULL ? &new : NULL);
+	io.slot = NULL;
+	if (unlikely(co_here() != NULL) && timeout != 0 &&
+	    (mask == NULL || co_get(&new, mask, sizeof(uint64_t))))
+		co_io_begin(&io, epfd, CO_IN, "epoll_pwait");
+	if (io.slot != NULL)
+		return epoll_(&io, ev, max, deadline_ms(timeout),
+			      mask != NULL ? &new : NULL);
+	set = past_begin(epfd);
+	r = real.epoll_pwait(epfd, ev, max, timeout, mask);
+	past_end(set);
+	return r;
 }
 
 COHOOK_EXPORT int
@@ -109,19 +183,24 @@ epoll_pwait2(int epfd, struct epoll_event *ev, int max,
 	     const struct timespec *timeout, const sigset_t *mask)
 {
 	struct timespec ts = { 1, 0 };
+	struct co_fd *set;
 	struct co_io io;
 	sigset_t new;
+	int r;
 
-	if (likely(co_here() == NULL) ||
-	    (timeout != NULL && !co_get(&ts, timeout, sizeof(ts))) ||
-	    (mask != NULL && !co_get(&new, mask, sizeof(uint64_t))) ||
-	    !co_ts_valid(&ts) || ts.tv_sec < 0 ||
-	    (ts.tv_sec == 0 && ts.tv_nsec == 0))
-		return real.epoll_pwait2(epfd, ev, max, timeout, mask);
-	co_io_begin(&io, epfd, CO_IN, "epoll_pwait2");
-	if (io.slot == NULL)
-		return real.epoll_pwait2(epfd, ev, max, timeout, mask);
-	return epoll_(&io, ev, max,
-		      co_deadline_of(timeout != NULL ? &ts : NULL),
-		      mask != NULL ? &new : NULL);
+	io.slot = NULL;
+	if (unlikely(co_here() != NULL) &&
+	    (timeout == NULL || co_get(&ts, timeout, sizeof(ts))) &&
+	    (mask == NULL || co_get(&new, mask, sizeof(uint64_t))) &&
+	    co_ts_valid(&ts) && ts.tv_sec >= 0 &&
+	    (ts.tv_sec != 0 || ts.tv_nsec != 0))
+		co_io_begin(&io, epfd, CO_IN, "epoll_pwait2");
+	if (io.slot != NULL)
+		return epoll_(&io, ev, max,
+			      co_deadline_of(timeout != NULL ? &ts : NULL),
+			      mask != NULL ? &new : NULL);
+	set = past_begin(epfd);
+	r = real.epoll_pwait2(epfd, ev, max, timeout, mask);
+	past_end(set);
+	return r;
 }

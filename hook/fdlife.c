@@ -193,13 +193,10 @@ fclose(FILE *f)
 static void
 duplicated(int fd, int to)
 {
-	struct co_fd *from = co_fd_if(fd), *s;
+	struct co_fd *from = co_fd(fd), *s = co_fd(to);
 	uint8_t flags;
 
-	if (from == NULL || from->kind == CO_FD_UNKNOWN)
-		return;
-	s = co_fd(to);
-	if (s == NULL)
+	if (from == NULL || s == NULL)
 		return;
 	flags = atomic_fetch_or(&from->flags, CO_FDF_DUPPED) | CO_FDF_DUPPED;
 	s->shared_at = from->shared_at;

@@ -7,10 +7,20 @@
 void co_once_forked(void);
 
 static void
+in_parent(void)
+{
+	/* Descriptions are shared from now on, also with a child that has not
+	 * begun yet to keep books. */
+	atomic_fetch_add(&co_fd_shares, 1);
+}
+
+static void
 in_child(void)
 {
-	if (!co_active || co_tls.self == NULL)
+	if (!co_active || co_tls.self == NULL) {
+		in_parent();
 		return;
+	}
 	co_lot_forked();
 	co_life_forked();
 	co_timers_forked();
@@ -23,13 +33,6 @@ in_child(void)
 	co_monitor_forked();
 	co_once_forked();
 	co_setxid_forked();
-}
-
-static void
-in_parent(void)
-{
-	/* Descriptions are shared from now on. */
-	atomic_fetch_add(&co_fd_shares, 1);
 }
 
 /* As early as can be: the first registered is the first to run in the child,

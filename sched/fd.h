@@ -43,6 +43,8 @@ struct co_fd {
 	_Atomic uint8_t empty;   /* empty_seq counts */
 	_Atomic int64_t timeout[CO_DIRS]; /* SO_*TIMEO, ns; 0 none, -1 ask */
 	uint32_t shared_at;      /* co_fd_shares when it was made by us */
+	_Atomic uint32_t takes;  /* an epoll set: calls that took from it, */
+	_Atomic uint32_t taking; /* and those that do so now */
 };
 
 enum {

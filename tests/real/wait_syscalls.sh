@@ -88,4 +88,6 @@ at_most poll 1
 at_most again 2
 # Of two, none is known to be silent: it is asked before the wait and after.
 at_most two 2
+# The set is asked before the wait and after, then comes recv.
+at_most epoll 2
 finish
