@@ -8,6 +8,7 @@
 #                         until it answers; sets the variables below
 #   mariadb_sql [ARG...]  the mariadb client as the server's administrator, in
 #                         $MARIADB_DATABASE; SQL comes from stdin or by -e
+#   mariadb_again DIR     starts it once more, where it was, after a stop
 #   mariadb_stop          stops it and waits until it is gone; may be called
 #                         at any time and twice.  DIR is the caller's to remove
 #
@@ -18,6 +19,7 @@
 #   MARIADB_PASSWORD      random, new each time; for MYSQL_PWD
 #   MARIADB_DATABASE      an empty database
 #   MARIADB_MAX_CONNECTIONS   may be set before mariadb_start; 1000 if not
+#   MARIADB_OPTIONS       an array of more for mariadbd; may be set likewise
 #
 # Nothing is shared with a MariaDB that the system may run: no configuration
 # file is read, and all that is written is below DIR.  Started by root, it
@@ -27,6 +29,7 @@
 # The functions return non-zero on failure, having said why on stderr.
 
 MARIADB_PID=
+MARIADB_OPTIONS=()
 
 # The server without Debian's system service: mariadb-server would bring that,
 # and start it; mariadb-server-core is the programs alone.
@@ -79,10 +82,10 @@ mariadb_sql()
 
 mariadb_start()
 {
-	local dir=$1 old_umask try mariadb_user path=$PATH
+	local dir=$1 old_umask try path=$PATH
 	local log=$dir/error.log
 
-	mariadb_user=$(id -un)
+	mariadb_user=$(id -un)          # mariadb_again needs it as well
 	if [ "$(id -u)" = 0 ]; then
 		mariadb_user=nobody
 		! id mysql >/dev/null 2>&1 || mariadb_user=mysql
@@ -137,11 +140,7 @@ mariadb_start()
 	for try in 1 2 3 4 5; do
 		MARIADB_PORT=$(mariadb_free_port)
 		: >"$log"
-		mariadb_before=$!
-		MARIADB_PID=unnoted
-		mariadb_launch "$dir" &
-		MARIADB_PID=$!
-		if mariadb_wait_ready "$log"; then
+		if mariadb_again "$dir"; then
 			PATH=$path
 			return 0
 		fi
@@ -152,6 +151,20 @@ mariadb_start()
 	echo "mariadb_start: the server does not run (attempt $try)" >&2
 	mariadb_say_log "$log"
 	return 1
+}
+
+mariadb_again()
+{
+	local path=$PATH status=0
+
+	PATH=$PATH:/usr/sbin:/sbin
+	mariadb_before=$!
+	MARIADB_PID=unnoted
+	mariadb_launch "$1" &
+	MARIADB_PID=$!
+	mariadb_wait_ready "$1/error.log" || status=1
+	PATH=$path
+	return "$status"
 }
 
 mariadb_launch()
@@ -170,6 +183,7 @@ mariadb_launch()
 		--innodb-log-file-size=8M --innodb-doublewrite=0 \
 		--innodb-flush-log-at-trx-commit=0 \
 		--innodb-fast-shutdown=2 --aria-pagecache-buffer-size=8M \
+		"${MARIADB_OPTIONS[@]}" \
 		>>"$1/error.log" 2>&1 </dev/null
 }
 

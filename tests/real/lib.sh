@@ -8,6 +8,8 @@
 #                         the files left behind must be the same
 #   check NAME COMMAND... counts one claim: COMMAND must succeed, silently
 #   skip NAME REASON      counts one that cannot be made here
+#   clients PROGRAM [CASE...]  runs each case of a client program (crowd.h)
+#                         bare and in each way that cohook has: each must hold
 #   in_mode MODE COMMAND... runs COMMAND in a mode
 #   finish                the tally; exits, 0 if nothing failed
 #
@@ -22,8 +24,9 @@
 #   REAL_BARE=1     preload nothing in any mode: the tests of the tests
 #   REAL_ONLY=WORD  only what has WORD in its name
 #
-# A mode is bare, hooked (preloaded) or now (preloaded, COHOOK_START=now).  It
-# holds for all that COMMANDS starts, beginning with bash.
+# A mode is bare, hooked (preloaded), two (that, with two workers) or now
+# (preloaded, COHOOK_START=now).  It holds for all that COMMANDS starts,
+# beginning with bash.
 #
 # A run that hangs is a failure.  It has a process group of its own, which
 # timeout(1) kills; what has left the group (job control, setsid) is found by
@@ -90,6 +93,7 @@ in_mode()
 	case $mode in
 	bare) ;;
 	hooked) env+=("LD_PRELOAD=$LIB") ;;
+	two) env+=("LD_PRELOAD=$LIB" COHOOK_WORKERS=2) ;;
 	now) env+=("LD_PRELOAD=$LIB" COHOOK_START=now) ;;
 	*)
 		echo "no mode $mode" >&2
@@ -202,6 +206,97 @@ alike()
 		tail -n 8 "$TMP/$mode.err" | cut -c1-200 |
 			sed 's/^/       stderr: /'
 	done
+}
+
+# Kernel threads that a crowd of 40 and more may take under cohook.  Two
+# workers, a monitor, and what is lent for a file that is read.
+CROWD_MOST=12
+WAYS="bare hooked two go"
+
+# client_run PROGRAM CASE WAY
+client_run()
+{
+	local program=$BUILD/tests/real/$1 case=$2 way=$3
+
+	case $way in
+	bare) in_mode bare env T_BODY=thread "$program" "$case" ;;
+	hooked | two)
+		in_mode "$way" env CROWD_MOST="$CROWD_MOST" T_BODY=thread \
+			T_EXPECT=co "$program" "$case"
+		;;
+	go)
+		in_mode bare env CROWD_MOST="$CROWD_MOST" "${program}_go" \
+			"$case"
+		;;
+	esac >"$TMP/check" 2>&1
+}
+
+# client_verdict CASE WAY STATUS
+client_verdict()
+{
+	local case=$1 way=$2 status=$3
+
+	case $status in
+	0) pass "$case ($way)" ;;
+	77) skip "$case ($way)" "$(tail -n 1 "$TMP/check")" ;;
+	124 | 137)
+		fail "$case ($way): not done after $LIMIT s"
+		kill_marked
+		;;
+	*) fail "$case ($way)" ;;
+	esac
+	case $status in
+	0 | 77) ;;
+	*) tail -n 8 "$TMP/check" | cut -c1-200 | sed 's/^/       /' ;;
+	esac
+}
+
+clients()
+{
+	local program=$1 case way status
+
+	shift
+	[ $# != 0 ] || set -- $("$BUILD/tests/real/$program" --list)
+	for case; do
+		wanted "$case" || continue
+		for way in $WAYS; do
+			status=0
+			client_run "$program" "$case" "$way" || status=$?
+			client_verdict "$case" "$way" "$status"
+		done
+	done
+}
+
+# Ends as skipped where PROGRAM could not be built.
+need_client()
+{
+	[ ! -x "$BUILD/tests/real/$1" ] || return 0
+	echo "the library of $1 is missing"
+	exit 77
+}
+
+# certificates DIR: an authority's ca.pem, and server.pem and server.key, by
+# which it vouches for localhost and 127.0.0.1.  All may read them.
+certificates()
+{
+	local dir=$1
+
+	mkdir -p "$dir" && {
+		openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+			-keyout "$dir/ca.key" -out "$dir/ca.pem" \
+			-subj "/CN=an authority for tests" &&
+		openssl req -newkey rsa:2048 -nodes -keyout "$dir/server.key" \
+			-out "$dir/server.csr" -subj /CN=localhost &&
+		openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.pem" \
+			-CAkey "$dir/ca.key" -set_serial 1 -days 2 \
+			-out "$dir/server.pem" -extfile <(echo \
+			subjectAltName=DNS:localhost,IP:127.0.0.1)
+	} >"$TMP/openssl" 2>&1 || {
+		echo "openssl makes no certificates:" >&2
+		cat "$TMP/openssl" >&2
+		return 1
+	}
+	chmod 644 "$dir"/*
 }
 
 # Wait until COMMAND succeeds, for others' servers, which tell nobody that
