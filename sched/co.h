@@ -312,7 +312,7 @@ struct co_m {
 	int on_idle_list;
 	int born;                 /* has been through spare() or begun with a
 	                           * slot: nspare no longer counts it */
-	int64_t cpu;              /* monitor's: its CPU time at the last look */
+	int64_t cpu;              /* monitor's: its CPU time when last seen to move */
 	_Atomic uint64_t kmask;   /* the kernel's signal mask, as far as known */
 	struct co_sig deferred[CO_SIGS];
 	_Atomic int ndeferred;

@@ -2,10 +2,16 @@
 /* monitor.c - taking over: one worker always runs coroutines or polls.
  *
  * Every ROUND it looks at each slot.  One whose holder has been out in the
- * program, or in a system call, since the last look is given to another
- * kernel thread; unless the holder only waits for a CPU, for so would the
- * other.  When all slots have been idle for a while it sleeps until a worker
- * finds something to do again: an idle process wakes never.
+ * program, or in a system call, for too long is given to another kernel
+ * thread.  What is too long depends on what the holder does:
+ *
+ *     sleeps in the kernel     ROUND: nothing gets done
+ *     runs, or is to run       LOOP rounds: it may still come back by itself
+ *     waits for a CPU          STARVED rounds, for so might the other; but not
+ *                              for ever: what it spins for may be queued here
+ *
+ * When all slots have been idle for a while it sleeps until a worker finds
+ * something to do again: an idle process wakes never.
  *
  * Taking is an asymmetric Dekker: the holder stores "in" and loads "take" with
  * no barrier between, many million times a second; we store "take", have the
@@ -22,8 +28,10 @@
 #include "sched/probe.h"
 
 enum {
-	ROUND = 10 * 1000 * 1000, /* ns */
-	QUIET = 5,                /* idle rounds before it sleeps */
+	ROUND = 5 * 1000 * 1000,  /* ns */
+	LOOP = 2,
+	STARVED = 4,
+	QUIET = 10,               /* idle rounds before it sleeps */
 	STACK = 128 * 1024,
 };
 
@@ -83,14 +91,18 @@ cpu_of(int tid)
 	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-/* It has not moved for a round: does it wait for a CPU, like everybody? */
+/* It has not moved for s->seen rounds, at least one.  Too long? */
 static bool
-starved(struct co_m *m)
+stuck(struct co_slot *s, struct co_m *m)
 {
-	int64_t cpu = cpu_of(m->tid), used = cpu - m->cpu;
+	char state;
 
-	m->cpu = cpu;
-	return used < ROUND / 4 && state_of(m->tid) == 'R';
+	if (s->seen >= STARVED)
+		return true;
+	state = state_of(m->tid);
+	if (state != 'R' && state != 0)
+		return true;
+	return s->seen >= LOOP && cpu_of(m->tid) - m->cpu >= ROUND / 2;
 }
 
 static void
@@ -105,10 +117,12 @@ look(struct co_slot *s)
 	busy = 1;
 	if (tick != s->seen_tick) {
 		s->seen_tick = tick;
+		s->seen = 0;
 		m->cpu = cpu_of(m->tid);
 		return;
 	}
-	if (atomic_load(&co_count) < 2 || starved(m))
+	s->seen++;
+	if (atomic_load(&co_count) < 2 || !stuck(s, m))
 		return;
 	next = co_spare_take();
 	if (next == NULL)
@@ -122,6 +136,8 @@ look(struct co_slot *s)
 	co_trace("took over from coroutine %ld (%s)",
 		 co ? (long)co->id : 0L,
 		 co && co->why ? co->why : "running");
+	s->seen = 0;
+	next->cpu = cpu_of(next->tid);
 	co_spare_give(next, s);
 }
 
