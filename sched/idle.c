@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* idle.c - kernel threads with nothing to run: one polls, the others sleep. */
+#include <errno.h>
+
 #include "ctx/sys.h"
 #include "sched/work.h"
 
@@ -78,13 +80,18 @@ co_idle_resync(void)
 	}
 }
 
-void
-co_m_sleep(struct co_m *m)
+bool
+co_m_sleep(struct co_m *m, int64_t deadline)
 {
+	struct timespec ts = { deadline / 1000000000, deadline % 1000000000 };
+	long r = 0;
+
 	co_critical_end();
-	while (atomic_load(&m->wake) == 0)
-		sys_futex_wait(&m->wake, 0, NULL);
+	while (atomic_load(&m->wake) == 0 && r != -ETIMEDOUT)
+		r = sys_futex_wait(&m->wake, 0,
+				   deadline == CO_FOREVER ? NULL : &ts);
 	co_critical_begin();
+	return atomic_load(&m->wake) != 0;
 }
 
 void
@@ -113,7 +120,7 @@ co_idle(struct co_m *m)
 			atomic_store(&co_polls, NULL);
 		} else {
 			co_sig_idle(m, false);
-			co_m_sleep(m);
+			co_m_sleep(m, CO_FOREVER);
 		}
 	}
 	co_lock(&lock);

@@ -35,8 +35,9 @@ extern struct co_m *_Atomic co_polls; /* waits in the poller */
 extern _Atomic int co_nidle;
 /* m, critical and in its own context, has found nothing to run. */
 void co_idle(struct co_m *m);
-/* Sleep until somebody sets m->wake; handlers of signals may run. */
-void co_m_sleep(struct co_m *m);
+/* Sleep until somebody sets m->wake; handlers of signals may run.  False: the
+ * deadline came first. */
+bool co_m_sleep(struct co_m *m, int64_t deadline);
 void co_idle_forked(void);
 
 /* sched.c */

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* worker.c - kernel threads of ours: born, at work, spare, retired. */
+/* worker.c - kernel threads of ours: born, at work, spare, retired.
+ *
+ * One is made only when none is spare, and then every one there is has a slot
+ * or a coroutine on it: so there are never more than coroutines, slots and one,
+ * as the program would have had without us.
+ */
 #include <errno.h>
 
 #include "ctx/sys.h"
 #include "sched/log.h"
 #include "sched/work.h"
+
+enum { SPARES = 2 };            /* that are kept however old */
+#define OLD INT64_C(1000000000) /* ns */
 
 /* Under lock. */
 static struct co_lock lock;
@@ -27,9 +35,34 @@ free_slot(struct co_m *m)
 	return NULL;
 }
 
-static void
+/* It has been spare for long, and is one too many.  The process's first kernel
+ * thread stays, for its end would be seen. */
+static bool
+superfluous(struct co_m *m)
+{
+	struct co_m **p;
+	bool gone = false;
+
+	co_lock(&lock);
+	for (p = &spare_ms; *p != NULL && *p != m; p = &(*p)->next)
+		;
+	if (*p == m && atomic_load(&nspare) > SPARES &&
+	    m->tid != (int)sys0(SYS_getpid)) {
+		*p = m->next;
+		atomic_fetch_sub(&nspare, 1);
+		gone = true;
+	}
+	co_unlock(&lock);
+	return gone;
+}
+
+/* Without a slot, until there is one; false: it is to end.  The list is last
+ * in, first out, so that what is not needed is what gets old. */
+static bool
 spare(struct co_m *m)
 {
+	int64_t old;
+
 	co_lock(&lock);
 	m->slot = free_slot(m);
 	if (m->slot == NULL) {
@@ -44,10 +77,17 @@ spare(struct co_m *m)
 	}
 	m->born = 1;
 	co_unlock(&lock);
-	if (m->slot == NULL) {
-		co_sig_idle(m, false);
-		co_m_sleep(m); /* whoever wakes us has set m->slot */
+	if (m->slot != NULL)
+		return true;
+	co_sig_idle(m, false);
+	/* Whoever wakes us has set m->slot. */
+	old = co_now() + OLD;
+	if (!co_m_sleep(m, old)) {
+		if (superfluous(m))
+			return false;
+		co_m_sleep(m, CO_FOREVER);
 	}
+	return true;
 }
 
 /* The coroutine that it was pinned to has ended, and has changed it: it ends
@@ -58,7 +98,7 @@ retire(struct co_m *m)
 	co_sig_idle(m, false);
 	while (m->tid == (int)sys0(SYS_getpid)) {
 		atomic_store(&m->wake, 0);
-		co_m_sleep(m);
+		co_m_sleep(m, CO_FOREVER);
 	}
 	co_lock(&lock);
 	m->next = retired;
@@ -79,8 +119,10 @@ co_m_loop(struct co_m *m)
 		}
 		if (m->slot == NULL) {
 			/* Only the monitor takes, and never in here. */
-			spare(m);
-			continue;
+			if (spare(m))
+				continue;
+			retire(m);
+			return;
 		}
 		co_spare_keep();
 		co = co_pick(m);
