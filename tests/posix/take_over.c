@@ -115,6 +115,7 @@ TEST(one_that_blocks_unseen_lets_others_go_on)
 	close(p[1]);
 }
 
+/* How many kernel threads the process has. */
 static int
 tasks(void)
 {
@@ -155,4 +156,80 @@ TEST(kernel_threads_end_when_they_are_not_needed)
 		thr_join(th[i]);
 	close(p[0]);
 	close(p[1]);
+}
+
+/*
+ * Spin locks.
+ */
+
+static pthread_spinlock_t spin;
+static long shared;
+
+/* It sleeps and gives way with the lock. */
+static void *
+lock_and_sleep(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		OK(pthread_spin_lock(&spin));
+		shared++;
+		if (thr_num(arg) == 0)
+			thr_ms(1);
+		else
+			sched_yield();
+		shared++;
+		OK(pthread_spin_unlock(&spin));
+	}
+	return NULL;
+}
+
+TEST(who_sleeps_with_a_spin_lock_is_waited_for)
+{
+	enum { N = 4 };
+	pthread_t th[N];
+	int i;
+
+	OK(pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE));
+	for (i = 0; i < N; i++)
+		th[i] = thr_start(lock_and_sleep, thr_ptr(i));
+	for (i = 0; i < N; i++)
+		thr_join(th[i]);
+	CHECK_INT(shared, N * 20 * 2);
+	OK(pthread_spin_destroy(&spin));
+}
+
+static void *
+lock_spin(void *arg)
+{
+	(void)arg;
+	arrived++;
+	OK(pthread_spin_lock(&spin));
+	shared++;
+	OK(pthread_spin_unlock(&spin));
+	return NULL;
+}
+
+/* They give way: nobody takes over from them. */
+TEST(many_wait_for_a_spin_lock)
+{
+	enum { N = 40 };
+	const char *expect = getenv("T_EXPECT");
+	pthread_t th[N];
+	int i;
+
+	OK(pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE));
+	OK(pthread_spin_lock(&spin));
+	CHECK_INT(pthread_spin_trylock(&spin), EBUSY);
+	for (i = 0; i < N; i++)
+		th[i] = thr_start(lock_spin, NULL);
+	thr_until(&arrived, N);
+	thr_ms(100);
+	CHECK(expect == NULL || tasks() < N / 2);
+	CHECK_INT(shared, 0);
+	OK(pthread_spin_unlock(&spin));
+	for (i = 0; i < N; i++)
+		thr_join(th[i]);
+	CHECK_INT(shared, N);
+	OK(pthread_spin_destroy(&spin));
 }
