@@ -43,6 +43,7 @@ co_env_read(void)
 	co_log_init(get("COHOOK_LOG"));
 	co_env.off = is("COHOOK", "0");
 	co_env.native = is("COHOOK_THREADS", "native");
+	co_env.convert = is("COHOOK_THREADS", "convert");
 	co_env.now = is("COHOOK_START", "now");
 	s = get("COHOOK_WORKERS");
 	co_env.workers = s != NULL ? (int)co_setting_number(s, 64) : 1;

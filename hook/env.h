@@ -10,6 +10,7 @@
 struct co_env {
 	int off;          /* COHOOK=0 */
 	int native;       /* COHOOK_THREADS=native */
+	int convert;      /* COHOOK_THREADS=convert */
 	int now;          /* COHOOK_START=now */
 	int workers;      /* COHOOK_WORKERS */
 	enum co_tcb_way tcb; /* COHOOK_TCB; CO_TCB_NONE: the best */

@@ -5,27 +5,32 @@
 
 #include "hook/env.h"
 #include "hook/lock.h"
+#include "hook/runtimes.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
 static _Atomic int said_native;
+static const char *runtime;   /* why they are native, if it is one */
 static int refused;           /* tried, and the kernel would not */
 
-/* A sanitizer keeps state of its own for each thread that it has seen begin and
- * end.  AddressSanitizer is content if every coroutine is a thread of glibc's
- * from its beginning to its end; ThreadSanitizer has the creator wait for the
- * new thread to run, which one that shares its kernel thread does not. */
+/* AddressSanitizer keeps state of its own for each thread that it has seen
+ * begin and end: it is content if every coroutine is a thread of glibc's from
+ * its beginning to its end. */
 static void
 see_sanitizers(void)
 {
 	co_never_recycle = dlsym(RTLD_DEFAULT, "__asan_init") != NULL;
-	if (co_env.off || co_env.native ||
-	    dlsym(RTLD_DEFAULT, "__tsan_init") == NULL)
+}
+
+/* At load, and again when the first thread is asked for: it may have been
+ * loaded since. */
+static void
+see_runtimes(void)
+{
+	if (co_env.off || co_env.native)
 		return;
-	co_env.native = 1;
-	said_native = 1;
-	co_log(CO_WARN, "the program runs under ThreadSanitizer: threads stay "
-			"native");
+	runtime = co_runtime_here();
+	co_env.native = runtime != NULL;
 }
 
 bool
@@ -34,13 +39,17 @@ co_may_start(void)
 	return co_active || !(co_env.off || co_env.native || refused);
 }
 
-/* As asked: once, for whoever asks the log. */
+/* Once, for whoever asks the log. */
 static void
 say_native(void)
 {
-	if (co_env.native && !co_env.off &&
-	    atomic_exchange(&said_native, 1) == 0)
+	if (!co_env.native || co_env.off ||
+	    atomic_exchange(&said_native, 1) != 0)
+		return;
+	if (runtime == NULL)
 		co_log(CO_INFO, "threads stay native, as asked");
+	else
+		co_log(CO_WARN, "with %s, threads stay native", runtime);
 }
 
 int
@@ -51,6 +60,8 @@ co_start_now(void)
 
 	if (likely(co_active))
 		return 0;
+	if (!refused)
+		see_runtimes();
 	if (co_env.off || co_env.native || refused) {
 		say_native();
 		return -1;
@@ -89,6 +100,7 @@ load(void)
 	co_real_init();
 	co_env_read();
 	see_sanitizers();
+	see_runtimes();
 	co_fork_init();
 	if (co_env.now)
 		co_start_now();

@@ -25,7 +25,7 @@ one_of(const char *value, size_t n, const char *const *words)
 
 WORDS(switch, "0", "1")
 WORDS(start, "now")
-WORDS(threads, "native")
+WORDS(threads, "native", "convert")
 WORDS(way, "sud", "patch", "donor", "native")
 WORDS(guard, "madvise", "mprotect", "none")
 
@@ -90,7 +90,7 @@ is_log(const char *value)
 const struct co_setting co_settings[] = {
 	{ "COHOOK", "0 or 1", is_switch },
 	{ "COHOOK_START", "now", is_start },
-	{ "COHOOK_THREADS", "native", is_threads },
+	{ "COHOOK_THREADS", "native or convert", is_threads },
 	{ "COHOOK_WORKERS", "1 to 64", is_workers },
 	{ "COHOOK_STACK", "a size of at least 16K", is_stack },
 	{ "COHOOK_LOG", "off, error, warn, info or trace, and :FILE", is_log },

@@ -7,6 +7,7 @@
 
 #include "ctx/sys.h"
 #include "hook/env.h"
+#include "hook/runtimes.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 #include "sched/lot.h"
@@ -105,7 +106,7 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	/* What a pinned one creates takes after it. */
 	if (co_tls.nopark > 0 || co_start_now() != 0)
 		return real.pthread_create(th, attr, fn, arg);
-	if (!read_attr(attr, &b))
+	if (unlikely(co_runtime_owns(fn)) || !read_attr(attr, &b))
 		return create_native(th, attr, fn, arg);
 	err = co_spawn(&b, &co);
 	if (err != 0)

@@ -546,8 +546,8 @@ classify(struct program *p, const struct elf *e)
 			  privileged));
 	} else if (e->go) {
 		is(p, "go", V_PARTLY,
-		   format("built by Go: its goroutines make system calls "
-			  "without libc; only its C is seen"));
+		   format("built by Go: its threads stay native, unless "
+			  "COHOOK_THREADS=convert"));
 	} else {
 		is(p, "dynamic", V_WORKS, NULL);
 	}

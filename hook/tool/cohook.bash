@@ -4,7 +4,7 @@
 _cohook()
 {
 	local cur=$2 prev=$3 i word command=
-	local options='--workers --stack --now --native --off --log --tcb
+	local options='--workers --stack --now --native --convert --off --log --tcb
 		--guard --quiet --help'
 
 	COMPREPLY=()

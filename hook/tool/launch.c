@@ -34,6 +34,8 @@ static const struct option_of options[] = {
 	  "main() is a coroutine from the start" },
 	{ "native", 0, NULL, "COHOOK_THREADS", "native",
 	  "threads are the kernel's, as ever" },
+	{ "convert", 0, NULL, "COHOOK_THREADS", "convert",
+	  "coroutines, whatever runtime is there" },
 	{ "off", 0, NULL, "COHOOK", "0", "every hook is just the real call" },
 	{ "log", 'l', "LEVEL", "COHOOK_LOG", NULL,
 	  "warn, info, trace; or LEVEL:FILE" },
