@@ -29,16 +29,24 @@ struct module {
 };
 
 /* libc's, ld.so's and our own thread-locals stay: the allocator's cache and
- * the resolver's state are meant to be warm. */
+ * the resolver's state are meant to be warm.  Our file may have any name, and
+ * is known by what it holds. */
 static bool
 stays(const struct dl_phdr_info *info)
 {
 	const char *base = strrchr(info->dlpi_name, '/');
+	const char *tls = info->dlpi_tls_data, *ours = (char *)&co_tls;
+	int i;
 
 	base = base != NULL ? base + 1 : info->dlpi_name;
-	return strncmp(base, "libc.so", 7) == 0 ||
-	       strncmp(base, "ld-linux", 8) == 0 ||
-	       strncmp(base, "libcohook", 9) == 0;
+	if (strncmp(base, "libc.so", 7) == 0 ||
+	    strncmp(base, "ld-linux", 8) == 0)
+		return true;
+	for (i = 0; i < info->dlpi_phnum && tls != NULL; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			return ours >= tls &&
+			       ours < tls + info->dlpi_phdr[i].p_memsz;
+	return false;
 }
 
 struct tls_index {
