@@ -382,3 +382,6 @@ coroutine apply all|ID... COMMAND
 
 InfoCoroutines()
 CoroutineCommand()
+
+# The calls that are caught where a thread is made come as this signal.
+gdb.execute("handle SIGSYS nostop noprint pass", to_string=True)
