@@ -2,8 +2,8 @@
 /* calls.c - libc's calls, and what becomes of each under cohook.
  *
  * What is hooked is in hooks.def.  Which of those never wait, or cost a kernel
- * thread while they do, is said here; tests/tool_check holds it against the hooks'
- * sources. */
+ * thread while they do, is said here; tests/tool_check holds it against
+ * the hooks' sources. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +54,8 @@ static const char keeps[] =
 	"pthread_mutex_init __pthread_mutex_init pthread_mutex_trylock "
 	"__pthread_mutex_trylock pthread_mutex_unlock __pthread_mutex_unlock "
 	"mtx_unlock pthread_cond_signal pthread_cond_broadcast cnd_signal "
-	"cnd_broadcast sem_trywait sem_post pthread_rwlock_tryrdlock "
+	"cnd_broadcast sem_trywait sem_post pthread_spin_trylock "
+	"pthread_rwlock_tryrdlock "
 	"__pthread_rwlock_tryrdlock pthread_rwlock_trywrlock "
 	"__pthread_rwlock_trywrlock pthread_rwlock_unlock "
 	"__pthread_rwlock_unlock pthread_barrier_init "
