@@ -28,6 +28,9 @@
 #
 # The functions return non-zero on failure, having said why on stderr.
 
+# shellcheck source=demos/private.sh
+. "$(dirname "${BASH_SOURCE[0]}")/private.sh"
+
 MARIADB_PID=
 MARIADB_OPTIONS=()
 
@@ -46,33 +49,6 @@ mariadb_say_log()
 	tail -n 20 "$1" | sed 's/^/    /' >&2
 }
 
-# Run a command as the server's user, in a session of its own so that a
-# terminal's Ctrl-C is for us to answer; it gets SIGTERM if we die without
-# having stopped it (kill -9).  exec'd from start to end: $! is its pid.
-mariadb_as_user()
-{
-	local as=()
-
-	if [ "$(id -u)" = 0 ]; then
-		as=(--reuid="$(id -u "$mariadb_user")"
-		    --regid="$(id -g "$mariadb_user")" --clear-groups)
-	fi
-	exec setsid setpriv "${as[@]}" --pdeathsig=TERM "$@"
-}
-
-mariadb_free_port()
-{
-	local port
-
-	# Below the range from which the kernel gives ports to clients.
-	while :; do
-		port=$((20000 + RANDOM % 12000))
-		(: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null ||
-			break
-	done
-	echo "$port"
-}
-
 mariadb_sql()
 {
 	mariadb --no-defaults --protocol=socket --socket="$MARIADB_SOCKET" \
@@ -85,11 +61,7 @@ mariadb_start()
 	local dir=$1 old_umask try path=$PATH
 	local log=$dir/error.log
 
-	mariadb_user=$(id -un)          # mariadb_again needs it as well
-	if [ "$(id -u)" = 0 ]; then
-		mariadb_user=nobody
-		! id mysql >/dev/null 2>&1 || mariadb_user=mysql
-	fi
+	mariadb_user=$(private_user mysql)      # for mariadb_launch too
 	MARIADB_SOCKET=$dir/socket
 	MARIADB_USER=cohook
 	MARIADB_DATABASE=demo
@@ -115,7 +87,7 @@ mariadb_start()
 		chown "$mariadb_user:" "$dir" "$dir/data" "$dir/tmp" \
 			"$dir/init.sql" "$log" || return
 	fi
-	if ! (mariadb_as_user test -w "$dir/data"); then
+	if ! (private_exec "$mariadb_user" test -w "$dir/data"); then
 		echo "mariadb_start: user $mariadb_user cannot reach $dir" >&2
 		return 1
 	fi
@@ -123,7 +95,7 @@ mariadb_start()
 	# --force: though the machine's name, or even localhost, should not
 	# resolve.  Debian keeps mariadbd where users have no PATH to.
 	PATH=$PATH:/usr/sbin:/sbin
-	if ! (mariadb_as_user mariadb-install-db --no-defaults \
+	if ! (private_exec "$mariadb_user" mariadb-install-db --no-defaults \
 		--datadir="$dir/data" --tmpdir="$dir/tmp" --skip-test-db \
 		--force \
 		--auth-root-authentication-method=socket \
@@ -138,7 +110,7 @@ mariadb_start()
 	# Between choosing a port and the server's taking it, somebody else
 	# may: then choose again.
 	for try in 1 2 3 4 5; do
-		MARIADB_PORT=$(mariadb_free_port)
+		MARIADB_PORT=$(private_port)
 		: >"$log"
 		if mariadb_again "$dir"; then
 			PATH=$path
@@ -158,11 +130,8 @@ mariadb_again()
 	local path=$PATH status=0
 
 	PATH=$PATH:/usr/sbin:/sbin
-	mariadb_before=$!
-	MARIADB_PID=unnoted
-	mariadb_launch "$1" &
-	MARIADB_PID=$!
-	mariadb_wait_ready "$1/error.log" || status=1
+	private_start MARIADB mariadb_launch "$1"
+	private_ready MARIADB mariadb_sql -e 'SELECT 1' || status=1
 	PATH=$path
 	return "$status"
 }
@@ -172,7 +141,7 @@ mariadb_launch()
 	# Each connection takes a descriptor, and so do tables; the server
 	# lowers max_connections by itself where it gets none.
 	ulimit -Sn "$(ulimit -Hn)" 2>/dev/null || :
-	mariadb_as_user mariadbd --no-defaults \
+	private_exec "$mariadb_user" mariadbd --no-defaults \
 		--datadir="$1/data" --tmpdir="$1/tmp" \
 		--socket="$1/socket" --pid-file="$1/pid" \
 		--bind-address=127.0.0.1 --port="$MARIADB_PORT" \
@@ -187,41 +156,7 @@ mariadb_launch()
 		>>"$1/error.log" 2>&1 </dev/null
 }
 
-mariadb_wait_ready()
-{
-	local deadline=$((SECONDS + 60))
-
-	while [ "$SECONDS" -lt "$deadline" ]; do
-		if mariadb_sql -e 'SELECT 1' >/dev/null 2>&1; then
-			return 0
-		fi
-		if ! kill -0 "$MARIADB_PID" 2>/dev/null; then
-			return 1
-		fi
-		sleep 0.1
-	done
-	echo "no answer within 60 seconds" >>"$1"
-	return 1
-}
-
 mariadb_stop()
 {
-	local deadline=$((SECONDS + 30))
-
-	# Called from a trap that struck just as the server was launched.
-	if [ "$MARIADB_PID" = unnoted ]; then
-		MARIADB_PID=$!
-		[ "$MARIADB_PID" != "$mariadb_before" ] || MARIADB_PID=
-	fi
-	[ -n "$MARIADB_PID" ] || return 0
-	kill -TERM "$MARIADB_PID" 2>/dev/null || :
-	while kill -0 "$MARIADB_PID" 2>/dev/null; do
-		if [ "$SECONDS" -ge "$deadline" ]; then
-			kill -KILL "$MARIADB_PID" 2>/dev/null || :
-		fi
-		sleep 0.05
-	done
-	wait "$MARIADB_PID" 2>/dev/null || :
-	MARIADB_PID=
-	return 0
+	private_stop MARIADB
 }
