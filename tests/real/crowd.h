@@ -135,6 +135,25 @@ silent_server(int *port)
 	return s;
 }
 
+/* Likewise, but its backlog is full, by n connections: more must wait. */
+static inline int
+full_server(int *port, int *fd, int n)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	int s = silent_server(port), i;
+
+	CHECK_INT(listen(s, 0), 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = htons((uint16_t)*port);
+	for (i = 0; i < n; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		CHECK(fd[i] != -1);
+		CHECK(connect(fd[i], (struct sockaddr *)&a, sizeof a) == 0 ||
+		      errno == EINPROGRESS);
+	}
+	return s;
+}
+
 /* It took about so long, in seconds: not less, and no hang. */
 static inline void
 took(int64_t since, double seconds)
