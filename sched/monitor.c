@@ -41,8 +41,10 @@ static int busy;                  /* the monitor's own, as is: */
 static int own_files;             /* its table of descriptors is */
 _Atomic int co_monitor_tid;
 
+/* s goes from m to next in one step: a slot that is nobody's is for any kernel
+ * thread that has none, and then it would have two. */
 static bool
-take(struct co_slot *s, struct co_m *m)
+take(struct co_slot *s, struct co_m *m, struct co_m *next)
 {
 	uint32_t tick = atomic_load(&s->tick);
 
@@ -53,7 +55,7 @@ take(struct co_slot *s, struct co_m *m)
 		atomic_store(&m->take, CO_TAKE_NO);
 		return false;
 	}
-	atomic_store(&s->m, NULL);
+	atomic_store(&s->m, next);
 	atomic_store(&m->take, CO_TAKE_DONE);
 	return true;
 }
@@ -128,7 +130,7 @@ look(struct co_slot *s)
 	if (next == NULL)
 		return;
 	co = m->cur;
-	if (!take(s, m)) {
+	if (!take(s, m, next)) {
 		co_spare_return(next);
 		return;
 	}

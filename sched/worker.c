@@ -61,11 +61,12 @@ superfluous(struct co_m *m)
 static bool
 spare(struct co_m *m)
 {
+	struct co_slot *s;
 	int64_t old;
 
 	co_lock(&lock);
-	m->slot = free_slot(m);
-	if (m->slot == NULL) {
+	m->slot = s = free_slot(m);
+	if (s == NULL) {
 		atomic_store(&m->wake, 0);
 		m->next = spare_ms;
 		spare_ms = m;
@@ -77,10 +78,11 @@ spare(struct co_m *m)
 	}
 	m->born = 1;
 	co_unlock(&lock);
-	if (m->slot != NULL)
+	/* Not m->slot, which may be set by now: who has set it wakes us after
+	 * that, and must not wake us from the next sleep. */
+	if (s != NULL)
 		return true;
 	co_sig_idle(m, false);
-	/* Whoever wakes us has set m->slot. */
 	old = co_now() + OLD;
 	if (!co_m_sleep(m, old)) {
 		if (superfluous(m))
@@ -231,10 +233,12 @@ m_get(void)
 static void
 m_put(struct co_m *m)
 {
+	co_critical_begin();
 	co_lock(&lock);
 	m->next = unborn;
 	unborn = m;
 	co_unlock(&lock);
+	co_critical_end();
 }
 
 /* Our stacks, not glibc's: after a fork glibc uses those of threads that are
@@ -243,16 +247,19 @@ m_put(struct co_m *m)
 int
 co_m_start(struct co_slot *s)
 {
-	struct co_m *m = m_get();
+	struct co_m *m = m_get(), *nobody = NULL;
 	uint64_t all = ~CO_SIGBIT(CO_SIGSETXID), old;
 	pthread_attr_t attr;
 	int err;
 
 	if (m == NULL)
 		return -1;
+	/* A spare one may have found it before us. */
+	if (s != NULL && !atomic_compare_exchange_strong(&s->m, &nobody, m)) {
+		m_put(m);
+		return 0;
+	}
 	m->slot = s;
-	if (s != NULL)
-		atomic_store(&s->m, m);
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, m->stack.base, m->stack.size);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
