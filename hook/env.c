@@ -9,6 +9,7 @@
 #include "sched/log.h"
 
 struct co_env co_env;
+static char exclude[CO_SETTING_TEXT];
 
 /* NULL: not set, or to nothing, or to what it may not be; that is said to whoever
  * reads the log, and it is as if it were not set. */
@@ -47,6 +48,9 @@ co_env_read(void)
 	co_env.now = is("COHOOK_START", "now");
 	s = get("COHOOK_WORKERS");
 	co_env.workers = s != NULL ? (int)co_setting_number(s, 64) : 1;
+	s = get("COHOOK_EXCLUDE");
+	if (s != NULL && !co_env.off)
+		co_env.exclude = strcpy(exclude, s);
 	s = get("COHOOK_STACK");
 	co_env.stack = s != NULL ? co_setting_size(s) : 0;
 	s = get("COHOOK_TCB");

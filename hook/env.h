@@ -14,6 +14,7 @@ struct co_env {
 	int now;          /* COHOOK_START=now */
 	int workers;      /* COHOOK_WORKERS */
 	enum co_tcb_way tcb; /* COHOOK_TCB; CO_TCB_NONE: the best */
+	char *exclude;    /* COHOOK_EXCLUDE; NULL: nothing */
 	size_t stack;     /* COHOOK_STACK, bytes; 0: the program's own */
 };
 extern struct co_env co_env;

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "hook/env.h"
+#include "hook/exclude.h"
 #include "hook/lock.h"
 #include "hook/runtimes.h"
 #include "hook/wait.h"
@@ -99,6 +100,7 @@ load(void)
 {
 	co_real_init();
 	co_env_read();
+	co_exclude_init(co_env.exclude);
 	see_sanitizers();
 	see_runtimes();
 	co_fork_init();

@@ -77,6 +77,13 @@ is_stack(const char *value)
 }
 
 static bool
+is_list(const char *value)
+{
+	return strlen(value) < CO_SETTING_TEXT && value[0] != ',' &&
+	       value[strlen(value) - 1] != ',' && strstr(value, ",,") == NULL;
+}
+
+static bool
 is_log(const char *value)
 {
 	static const char *const levels[] = { "off",  "error", "warn",
@@ -93,6 +100,7 @@ const struct co_setting co_settings[] = {
 	{ "COHOOK_THREADS", "native or convert", is_threads },
 	{ "COHOOK_WORKERS", "1 to 64", is_workers },
 	{ "COHOOK_STACK", "a size of at least 16K", is_stack },
+	{ "COHOOK_EXCLUDE", "libraries and calls, by commas", is_list },
 	{ "COHOOK_LOG", "off, error, warn, info or trace, and :FILE", is_log },
 	{ "COHOOK_TCB", "sud, patch, donor or native", is_way },
 	{ "COHOOK_GUARD", "madvise, mprotect or none", is_guard },

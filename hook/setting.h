@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* No text that a variable may be is as long. */
+enum { CO_SETTING_TEXT = 4096 };
+
 struct co_setting {
 	const char *name;
 	const char *may_be;    /* "COHOOK_X is ...", for a message */

@@ -7,6 +7,7 @@
 
 #include "ctx/sys.h"
 #include "hook/env.h"
+#include "hook/exclude.h"
 #include "hook/runtimes.h"
 #include "hook/wait.h"
 #include "sched/log.h"
@@ -77,11 +78,11 @@ read_attr(const pthread_attr_t *given, struct co_birth *b)
 }
 
 /* It takes its name from its creator's kernel thread, which has it so long. */
-static int
-create_native(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
-	      void *arg)
+int
+co_create_native(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
+		 void *arg)
 {
-	struct co *self = co_tls.self;
+	struct co *self = co_active ? co_tls.self : NULL;
 	int err;
 
 	if (self == NULL || self->m == NULL)
@@ -103,11 +104,13 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	struct co *co;
 	int err, saved = errno;
 
+	if (unlikely(co_exclude_any) && co_exclude_owns(fn, arg))
+		return co_create_native(th, attr, fn, arg);
 	/* What a pinned one creates takes after it. */
 	if (co_tls.nopark > 0 || co_start_now() != 0)
 		return real.pthread_create(th, attr, fn, arg);
 	if (unlikely(co_runtime_owns(fn)) || !read_attr(attr, &b))
-		return create_native(th, attr, fn, arg);
+		return co_create_native(th, attr, fn, arg);
 	err = co_spawn(&b, &co);
 	if (err != 0)
 		return err;

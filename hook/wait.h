@@ -124,6 +124,9 @@ co_put(void *user, const void *src, size_t n)
 
 /* thread.c: the coroutine of a pthread_t, NULL if it is none (any more). */
 struct co *co_of_thread(pthread_t th);
+/* A kernel thread of the program's own. */
+int co_create_native(pthread_t *th, const pthread_attr_t *attr,
+		     void *(*fn)(void *), void *arg);
 /* pthread_setname_np(3), pthread_getname_np(3). */
 int co_set_name(pthread_t th, const char *name);
 int co_get_name(pthread_t th, char *name, size_t n);

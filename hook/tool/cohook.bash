@@ -4,8 +4,8 @@
 _cohook()
 {
 	local cur=$2 prev=$3 i word command=
-	local options='--workers --stack --now --native --convert --off --log --tcb
-		--guard --quiet --help'
+	local options='--workers --stack --exclude --now --native --convert
+		--off --log --tcb --guard --quiet --help'
 
 	COMPREPLY=()
 	case $prev in
@@ -21,7 +21,7 @@ _cohook()
 		COMPREPLY=($(compgen -W 'madvise mprotect none' -- "$cur"))
 		return
 		;;
-	-w | --workers | -s | --stack | -d | -n)
+	-w | --workers | -s | --stack | -x | --exclude | -d | -n)
 		[ "$prev" = -n ] && [ "${COMP_WORDS[1]}" != top ] || return
 		;;
 	esac
@@ -29,7 +29,8 @@ _cohook()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-w | --workers | -s | --stack | -l | --log | --tcb | --guard)
+		-w | --workers | -s | --stack | -x | --exclude | -l | --log | \
+			--tcb | --guard)
 			((i++))
 			;;
 		-*) ;;

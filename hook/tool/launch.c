@@ -37,6 +37,8 @@ static const struct option_of options[] = {
 	{ "convert", 0, NULL, "COHOOK_THREADS", "convert",
 	  "coroutines, whatever runtime is there" },
 	{ "off", 0, NULL, "COHOOK", "0", "every hook is just the real call" },
+	{ "exclude", 'x', "LIST", "COHOOK_EXCLUDE", NULL,
+	  "libfoo.so*,sleep: left to libc" },
 	{ "log", 'l', "LEVEL", "COHOOK_LOG", NULL,
 	  "warn, info, trace; or LEVEL:FILE" },
 	{ "tcb", 0, "WAY", "COHOOK_TCB", NULL,
