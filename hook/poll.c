@@ -77,13 +77,14 @@ look(struct co *self, struct pollfd *fds, nfds_t n, unsigned handled,
      struct co_seen *seen)
 {
 	struct pollfd few[FEW];
+	int saved = errno;
 
 	if (n <= FEW && co_get(few, fds, n * sizeof(*fds))) {
 		see(seen, few, n);
 		if (known_silent(seen, few, n))
 			return 0;
 	}
-	return co_not_ours(self, handled, real.poll(fds, n, 0));
+	return co_not_ours(self, handled, saved, real.poll(fds, n, 0));
 }
 
 /* seen: as before the kernel was asked, and found nothing. */
@@ -145,14 +146,17 @@ co_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	struct co *self = co_here();
 	struct co_seen seen[FEW];
+	int saved = errno, r;
 	unsigned handled;
-	int r;
 
-	if (likely(self == NULL) || timeout == 0)
+	if (likely(self == NULL))
 		return real.poll(fds, n, timeout);
 	handled = self->handled;
-	r = look(self, fds, n, handled, seen);
-	if (r != 0)
+	/* In no time as well a handler of somebody else may interrupt. */
+	r = timeout != 0 ? look(self, fds, n, handled, seen)
+			 : co_not_ours(self, handled, saved,
+				       real.poll(fds, n, 0));
+	if (r != 0 || timeout == 0)
 		return r;
 	return wait_poll(self, fds, n,
 			 timeout < 0 ?

@@ -149,9 +149,12 @@ co_left_ms(int64_t deadline)
 /* A call that does not wait can still be interrupted, by a handler that ran
  * for somebody else on our kernel thread: that is no answer for us. */
 static inline int
-co_not_ours(struct co *self, unsigned handled, int r)
+co_not_ours(struct co *self, unsigned handled, int saved_errno, int r)
 {
-	return r < 0 && errno == EINTR && self->handled == handled ? 0 : r;
+	if (r >= 0 || errno != EINTR || self->handled != handled)
+		return r;
+	errno = saved_errno;
+	return 0;
 }
 
 /* The mask that a call waits with, ppoll(2): from here on signals that it lets
