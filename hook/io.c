@@ -139,35 +139,6 @@ timeout_of(struct co_io *io)
 	return t;
 }
 
-/* Without epoll's help: the kernel thread waits, and others take over. */
-static int
-wait_in_region(struct co_io *io)
-{
-	struct pollfd p = { io->fd, io->dir == CO_IN ? POLLIN : POLLOUT, 0 };
-	int64_t left = -1;
-	int r;
-
-	if (io->deadline != CO_FOREVER) {
-		left = (io->deadline - co_now() + 999999) / 1000000;
-		left = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : left;
-	}
-	co_region_begin(io->why, true);
-	r = real.poll(&p, 1, (int)left);
-	co_region_end();
-	/* Somebody else's handler, or one with SA_RESTART: try again. */
-	if (r < 0 && errno == EINTR &&
-	    io->self->interrupted == io->interrupted &&
-	    !(io->timed && io->self->handled != io->handled))
-		return 0;
-	if (r < 0)
-		return -1;
-	if (r == 0) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return 0;
-}
-
 /* A Unix socket whose peer shuts its reading side down wakes a writer that
  * waits in the kernel, to EPIPE, but says nothing to epoll(7): so such a
  * writer tries again now and then. */
@@ -209,6 +180,41 @@ this_time(struct co_io *io)
 	if (io->again < AGAIN_MOST)
 		io->again *= 2;
 	return t < io->deadline ? t : io->deadline;
+}
+
+/* Without epoll's help: the kernel thread waits, and others take over.  Nobody
+ * tells it that the descriptor is closed meanwhile, so it looks now and then;
+ * and epoll may have room again. */
+static int
+wait_in_region(struct co_io *io)
+{
+	struct pollfd p = { io->fd, io->dir == CO_IN ? POLLIN : POLLOUT, 0 };
+	int64_t until, left;
+	int r;
+
+	if (io->again == 0)
+		io->again = AGAIN_FIRST;
+	until = this_time(io);
+	left = (until - co_now() + 999999) / 1000000;
+	co_region_begin(io->why, true);
+	r = real.poll(&p, 1, left < 0 ? 0 : (int)left);
+	co_region_end();
+	if (io->slot->gen != io->gen) {
+		errno = EBADF;
+		return -1;
+	}
+	/* Somebody else's handler, or one with SA_RESTART: try again. */
+	if (r < 0 && errno == EINTR &&
+	    io->self->interrupted == io->interrupted &&
+	    !(io->timed && io->self->handled != io->handled))
+		return 0;
+	if (r < 0)
+		return -1;
+	if (r == 0 && until == io->deadline) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return 0;
 }
 
 int
@@ -310,6 +316,15 @@ preadv2_(int fd, const struct iovec *iov, int n, int dir)
 /* A blocking pipe takes a page at a time for sure once it polls writable. */
 enum { SURE = 4096 };
 
+/* Not open for that: EBADF, for which nobody waits. */
+static bool
+wrong_end(struct co_io *io)
+{
+	int fl = real.fcntl(io->fd, F_GETFL, 0) & O_ACCMODE;
+
+	return fl == (io->dir == CO_IN ? O_WRONLY : O_RDONLY);
+}
+
 /* One try that does not wait: -1/EAGAIN if it would. */
 static ssize_t
 try_vec(struct co_io *io, const struct iovec *iov, int n)
@@ -334,7 +349,7 @@ try_vec(struct co_io *io, const struct iovec *iov, int n)
 	if (!ready_now(io->fd, io->dir)) {
 		/* A FIFO that never had a writer is at its end, but poll(2)
 		 * does not say so: what cannot wait is asked directly. */
-		if (co_fd_nonblock(io->fd, s))
+		if (co_fd_nonblock(io->fd, s) || wrong_end(io))
 			goto real_;
 		errno = EAGAIN;
 		return -1;

@@ -308,6 +308,25 @@ TEST(a_raw_terminal_is_waited_for)
 	shut(master);
 }
 
+TEST(a_terminal_open_for_writing_alone_is_not_read_from)
+{
+	int master, slave, out;
+	char buf[8];
+
+	a_terminal(&master, &slave, true);
+	out = open(ttyname(slave), O_WRONLY | O_NOCTTY);
+	CHECK(out != -1);
+	CHECK_ERR(read(out, buf, sizeof buf), EBADF);
+	CHECK_RET(write(out, "abc", 3), 3);
+	shut(out);
+	out = open("/dev/null", O_RDONLY);
+	CHECK(out != -1);
+	CHECK_ERR(write(out, buf, sizeof buf), EBADF);
+	shut(out);
+	shut(slave);
+	shut(master);
+}
+
 static void *
 types_a_line_in_pieces(void *arg)
 {

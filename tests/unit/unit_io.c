@@ -1267,7 +1267,7 @@ without_epoll_the_kernel_thread_waits(void **state)
 	(void)state;
 	enter_err = -ENOSPC;
 	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
-	WILL(POLL, .n = POLLIN, .until = -1, .gives = 1);
+	WILL(POLL, .n = POLLIN, .until = 20, .gives = 1);
 	WILL(RECV, .n = 10, .gives = 4);
 	errno = EDOM;
 	assert_int_equal(read(fd, buf, 10), 4);
@@ -1294,9 +1294,9 @@ without_epoll_somebody_elses_handler_does_not_count(void **state)
 	(void)state;
 	enter_err = -ENOSPC;
 	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
-	WILL(POLL, .n = POLLIN, .until = -1, .gives = -1, .err = EINTR);
+	WILL(POLL, .n = POLLIN, .until = 20, .gives = -1, .err = EINTR);
 	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
-	WILL(POLL, .n = POLLIN, .until = -1, .gives = -1, .err = EINTR,
+	WILL(POLL, .n = POLLIN, .until = 40, .gives = -1, .err = EINTR,
 	     .meanwhile = a_handler_runs);
 	assert_int_equal(read(fd, buf, 10), -1);
 	assert_int_equal(errno, EINTR);
@@ -1308,9 +1308,30 @@ without_epoll_errors_are_polls(void **state)
 	(void)state;
 	enter_err = -ENOSPC;
 	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
-	WILL(POLL, .n = POLLIN, .until = -1, .gives = -1, .err = ENOMEM);
+	WILL(POLL, .n = POLLIN, .until = 20, .gives = -1, .err = ENOMEM);
 	assert_int_equal(read(fd, buf, 10), -1);
 	assert_int_equal(errno, ENOMEM);
+}
+
+static void
+is_closed(void)
+{
+	slot.gen++;
+}
+
+/* Nobody tells poll(2) of a close, nor of all that a try would find. */
+static void
+without_epoll_it_looks_again_now_and_then(void **state)
+{
+	(void)state;
+	enter_err = -ENOSPC;
+	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
+	WILL(POLL, .n = POLLIN, .until = 20, .gives = 0);
+	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
+	WILL(POLL, .n = POLLIN, .until = 40, .gives = 1,
+	     .meanwhile = is_closed);
+	assert_int_equal(read(fd, buf, 10), -1);
+	assert_int_equal(errno, EBADF);
 }
 
 /* --- what is not for us --- */
@@ -1452,9 +1473,11 @@ a_tty_waits_until_poll_says_ready(void **state)
 {
 	(void)state;
 	WILL(POLL, .n = POLLIN, .gives = 0);
+	WILL(FCNTL, .gives = O_RDWR);
 	WILL(PARK, .until = CO_FOREVER, .gives = CO_WOKEN,
 	     .meanwhile = something_comes);
 	WILL(POLL, .n = POLLIN, .gives = 0, .meanwhile = something_comes);
+	WILL(FCNTL, .gives = O_RDWR);
 	WILL(POLL, .n = POLLIN, .gives = 1);
 	WILL(READV, .n = 1, .gives = 4);
 	assert_int_equal(read(fd, buf, 10), 4);
@@ -1484,6 +1507,7 @@ a_pipe_of_old_is_written_by_the_page(void **state)
 	WILL(POLL, .n = POLLOUT, .gives = 1);
 	WILL(WRITEV, .n = 1, .bytes = 4096, .gives = 4096);
 	WILL(POLL, .n = POLLOUT, .gives = 0);
+	WILL(FCNTL, .gives = O_WRONLY);
 	WILL(PARK, .until = CO_FOREVER, .gives = CO_WOKEN);
 	WILL(POLL, .n = POLLOUT, .gives = 1);
 	WILL(WRITEV, .n = 1, .bytes = 904, .gives = 904);
@@ -1771,7 +1795,7 @@ without_epoll_a_restarting_handler_does_not_interrupt(void **state)
 	(void)state;
 	enter_err = -ENOSPC;
 	WILL(RECV, .n = 10, .gives = -1, .err = EAGAIN);
-	WILL(POLL, .n = POLLIN, .until = -1, .gives = -1, .err = EINTR,
+	WILL(POLL, .n = POLLIN, .until = 20, .gives = -1, .err = EINTR,
 	     .meanwhile = a_restarting_handler_runs);
 	WILL(RECV, .n = 10, .gives = 4);
 	assert_int_equal(read(fd, buf, 10), 4);
@@ -1930,6 +1954,7 @@ main(void)
 		IN(a_socket,
 		   without_epoll_somebody_elses_handler_does_not_count),
 		IN(a_socket, without_epoll_errors_are_polls),
+		IN(a_socket, without_epoll_it_looks_again_now_and_then),
 		IN(a_socket, outside_a_coroutine_it_is_libcs),
 		IN(a_socket, without_a_slot_it_is_libcs),
 		IN(a_socket, a_read_or_write_of_no_bytes_is_libcs),
