@@ -18,19 +18,30 @@
 #error "sys.h knows no system call instruction for this machine"
 #endif
 
+/* The build of tests/faults has them fail now and then. */
+#ifdef COHOOK_FAULTS
+#define CO_SYSCALL6 co_faulty_syscall6
+long co_faulty_syscall6(long nr, long a, long b, long c, long d, long e,
+			long f);
+long co_faulty_futex_wait(void *word, uint32_t value,
+			  const struct timespec *deadline);
+#else
+#define CO_SYSCALL6 co_syscall6
+#endif
+
 #define SYS_ARG(x) ((long)(x))
-#define sys0(nr) co_syscall6((nr), 0, 0, 0, 0, 0, 0)
-#define sys1(nr, a) co_syscall6((nr), SYS_ARG(a), 0, 0, 0, 0, 0)
-#define sys2(nr, a, b) co_syscall6((nr), SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
+#define sys0(nr) CO_SYSCALL6((nr), 0, 0, 0, 0, 0, 0)
+#define sys1(nr, a) CO_SYSCALL6((nr), SYS_ARG(a), 0, 0, 0, 0, 0)
+#define sys2(nr, a, b) CO_SYSCALL6((nr), SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
 #define sys3(nr, a, b, c)                                                     \
-	co_syscall6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
+	CO_SYSCALL6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
 #define sys4(nr, a, b, c, d)                                                  \
-	co_syscall6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
+	CO_SYSCALL6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
 #define sys5(nr, a, b, c, d, e)                                               \
-	co_syscall6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d),     \
+	CO_SYSCALL6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d),     \
 		    SYS_ARG(e), 0)
 #define sys6(nr, a, b, c, d, e, f)                                            \
-	co_syscall6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d),     \
+	CO_SYSCALL6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d),     \
 		    SYS_ARG(e), SYS_ARG(f))
 
 /* Sleep while *word is still value; deadline is absolute CLOCK_MONOTONIC, NULL
@@ -38,8 +49,12 @@
 static inline long
 sys_futex_wait(void *word, uint32_t value, const struct timespec *deadline)
 {
+#ifdef COHOOK_FAULTS
+	return co_faulty_futex_wait(word, value, deadline);
+#else
 	return sys6(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
 		    value, deadline, 0, FUTEX_BITSET_MATCH_ANY);
+#endif
 }
 
 static inline long

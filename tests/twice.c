@@ -671,6 +671,23 @@ find_lib(void)
 	lib = abs;
 }
 
+/* COHOOK_FAULTS (faults/faults.h) with no seed of its own: all get one, which
+ * is said. */
+static void
+choose_seed(void)
+{
+	const char *s = getenv("COHOOK_FAULTS");
+	char *with;
+
+	if (s == NULL || strncmp(s, "0:", 2) != 0)
+		return;
+	if (asprintf(&with, "%lld%s", (long long)now() / 1000, s + 1) < 0)
+		die("out of memory");
+	setenv("COHOOK_FAULTS", with, 1);
+	printf("COHOOK_FAULTS=%s\n", with);
+	free(with);
+}
+
 static int
 number(const char *s, int max)
 {
@@ -755,6 +772,7 @@ main(int argc, char **argv)
 	int i, null;
 
 	read_args(argc, argv);
+	choose_seed();
 
 	/* A case is to see 0, 1 and 2 and no more, whatever we were given. */
 	for (i = 3; i < 1024; i++)

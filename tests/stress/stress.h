@@ -43,6 +43,7 @@
 #define GRACE_SECONDS 120
 
 extern void cohook_dump(int fd) __attribute__((weak));
+extern uint64_t cohook_faults_seed(void) __attribute__((weak));
 
 /* What each thread is at: written by it alone, read by the watchdog. */
 static struct at {
@@ -266,6 +267,9 @@ begin(int argc, char **argv, const char *what)
 	}
 	printf("%s: seed %llu, %d seconds\n", what, (unsigned long long)seed,
 	       seconds);
+	if (cohook_faults_seed != NULL && cohook_faults_seed() != 0)
+		printf("%s: seed of the faults %llu\n", what,
+		       (unsigned long long)cohook_faults_seed());
 	fflush(stdout);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, watchdog);
