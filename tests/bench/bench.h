@@ -6,8 +6,8 @@
  * ends with status 0 only if all it computed was right.  tests/bench/run
  * starts them by turns and compares.
  *
- * A program built with -DBENCH_GO starts its threads with cohook_go(); without
- * it, it has never heard of cohook.
+ * A program built with -DBENCH_GO starts its threads with cohook_go(), with
+ * -DBENCH_ST as State Threads; else it has never heard of either.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -22,8 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef BENCH_GO
+#if defined(BENCH_GO)
 #include "cohook.h"
+#elif defined(BENCH_ST)
+#include <st.h>
 #endif
 
 static inline void
@@ -99,19 +101,31 @@ bench_proc(const char *file, const char *key)
 }
 
 /*
- * Threads, which in a BENCH_GO build are coroutines.
+ * Threads, which in a BENCH_GO build are coroutines, and in a BENCH_ST build
+ * State Threads: those never run at the same time.
  */
 struct bench_thread {
 	void (*fn)(void *arg);
 	void *arg;
-#ifdef BENCH_GO
+#if defined(BENCH_GO)
 	cohook_id id;
+#elif defined(BENCH_ST)
+	st_thread_t id;
 #else
 	pthread_t id;
 #endif
 };
 
-#ifdef BENCH_GO
+static inline void *
+bench_body(void *thread)
+{
+	struct bench_thread *t = (struct bench_thread *)thread;
+
+	t->fn(t->arg);
+	return t;
+}
+
+#if defined(BENCH_GO)
 
 /* Returns 0, or an errno value. */
 static inline int
@@ -136,16 +150,47 @@ bench_yield(void)
 	cohook_yield();
 }
 
-#else
+#elif defined(BENCH_ST)
 
-static inline void *
-bench_body(void *thread)
+enum { BENCH_ST_STACK = 64 * 1024 };
+
+static inline void
+bench_st(void)
 {
-	struct bench_thread *t = thread;
+	static int begun;
 
-	t->fn(t->arg);
-	return t;
+	if (begun++ == 0 &&
+	    (st_set_eventsys(ST_EVENTSYS_ALT) != 0 || st_init() != 0))
+		bench_fail("st_init");
 }
+
+/* Returns 0, or an errno value.  t must stay where it is until it is joined. */
+static inline int
+bench_start(struct bench_thread *t, void (*fn)(void *arg), void *arg)
+{
+	bench_st();
+	t->fn = fn;
+	t->arg = arg;
+	t->id = st_thread_create(bench_body, t, 1, BENCH_ST_STACK);
+	return t->id == NULL ? errno : 0;
+}
+
+static inline void
+bench_join(struct bench_thread *t)
+{
+	void *result;
+
+	bench_check(st_thread_join(t->id, &result) == 0 && result == t,
+		    "a thread is joined, with result");
+}
+
+static inline void
+bench_yield(void)
+{
+	st_usleep(0); /* it has no other way */
+}
+
+#else
 
 /* Returns 0, or an errno value.  t must stay where it is until it is joined. */
 static inline int
@@ -172,6 +217,15 @@ bench_yield(void)
 }
 
 #endif
+
+/* All n begin at once: a barrier, for use once. */
+static inline void
+bench_together(int *here, int n)
+{
+	__atomic_add_fetch(here, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(here, __ATOMIC_SEQ_CST) < n)
+		bench_yield();
+}
 
 static inline void
 bench_must_start(struct bench_thread *t, void (*fn)(void *arg), void *arg)

@@ -78,8 +78,16 @@ def words(line):
     return dict(w.split("=", 1) for w in line.split() if "=" in w)
 
 
+def must_be_there(argv):
+    """Built only where its library is."""
+    if not os.path.exists(argv[0]):
+        raise Skipped(f"{os.path.basename(argv[0])} is not built: its library "
+                      "is not here")
+
+
 def run(argv, timeout=20, **more):
     """Run a program to its end; its KEY=VALUE words, as numbers."""
+    must_be_there(argv)
     p = start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
     try:
         out, err = p.communicate(timeout=timeout)

@@ -8,12 +8,14 @@ import subprocess
 import tempfile
 
 from measure import progress
-from processes import ROOT, Failed, Skipped, end, program, run, start, words
+from processes import (ROOT, Failed, Skipped, end, must_be_there, program,
+                       run, start, words)
 from sides import (EPOLL, GO, HOOKED, HOOKED_1, HOOKED_2, NATIVE, PRELOAD,
-                   URING, WORKERS, other_workers)
+                   ST, URING, WORKERS, other_workers)
 
 class Server:
     def __init__(self, argv, env=None, wrap=()):
+        must_be_there(argv)
         self.p = start(list(wrap) + argv, env=env, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE)
         try:
@@ -54,12 +56,13 @@ class Server:
 SERVERS = {NATIVE: ("echo_threads", {}), HOOKED: ("echo_threads", PRELOAD),
            HOOKED_1: ("echo_threads", {**PRELOAD, **WORKERS[HOOKED_1]}),
            HOOKED_2: ("echo_threads", {**PRELOAD, **WORKERS[HOOKED_2]}),
-           GO: ("echo_threads_go", {}), EPOLL: ("echo_epoll", {}),
+           GO: ("echo_threads_go", {}), ST: ("echo_st", {}), EPOLL: ("echo_epoll", {}),
            URING: ("echo_uring", {})}
 
 
 def server_sides():
-    return [NATIVE, HOOKED, other_workers(), GO, EPOLL, URING]
+    return [NATIVE, HOOKED, other_workers(), GO, ST, EPOLL,
+            URING]
 
 
 def served(side, size, *load, timeout=60):

@@ -7,8 +7,8 @@ import statistics
 from measure import Case, Column, progress, say
 from processes import LIB, Skipped, program, run
 from servers import MariaDB, served, server_sides, system_calls
-from sides import (BARE, DORMANT, EPOLL, GO, HOOKED, NATIVE, NATIVE_1,
-                   other_workers, sides)
+from sides import (BARE, BOOST, DORMANT, EPOLL, GO, HOOKED, NATIVE, NATIVE_1,
+                   ST, other_workers, sides)
 
 SUBJECTS = {
     "yield": "two threads that give way to each other, on one CPU",
@@ -45,7 +45,8 @@ def plan_yield(plan):
     ns = [Column("ns", "ns, there and back", base=NATIVE)]
     cpu = min(os.sched_getaffinity(0))
     args = {NATIVE: [plan.count(100000)], HOOKED: [plan.count(2000000)],
-            GO: [plan.count(2000000)]}
+            GO: [plan.count(2000000)], ST: [plan.count(1000000)],
+            BOOST: [plan.count(4000000)]}
     yield Case("yield", "yield to another thread and back, on one CPU",
                sides("yield", args, args, cpu), ns, plan.rounds)
 
@@ -57,7 +58,9 @@ def plan_create(plan):
             return
         args = {NATIVE: [plan.count(10000), alive],
                 HOOKED: [plan.count(100000), alive],
-                GO: [plan.count(100000), alive]}
+                GO: [plan.count(100000), alive],
+                ST: [plan.count(100000), alive],
+                BOOST: [plan.count(100000), alive]}
         yield Case("create", f"start, run and join a thread, {alive} at a "
                    "time", sides("create", args, args), ns, plan.rounds)
 
@@ -151,11 +154,11 @@ def plan_echo(plan):
         case = server_case(plan, "echo", f"echo of 64 bytes, {n:,} "
                            "connections", 64, "-k", n)
         yield case
-        if n == plan.pick(1000, 100, 20):
+        if n in plan.pick((1000, 10000), (100,), (20,)):
             for side in case.ways:
                 progress(f"{case.title}: {side}, system calls")
                 case.calls[side] = system_calls(side, n, plan.pick(
-                    10, 30, 5))
+                    10 if n > 1000 else 30, 30, 5))
 
 
 def plan_connect(plan):

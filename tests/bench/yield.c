@@ -17,7 +17,7 @@ struct player {
 };
 
 static long count;
-static pthread_barrier_t together;
+static int together;
 static _Atomic int last = -1; /* the number of who ran last */
 static _Atomic int over;
 static int64_t start, end;
@@ -27,7 +27,7 @@ play(void *arg)
 {
 	struct player *me = arg;
 
-	pthread_barrier_wait(&together);
+	bench_together(&together, 2);
 	if (me->number == 0)
 		start = bench_now();
 	while (!over && me->turns < count) {
@@ -53,7 +53,6 @@ main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	count = bench_number(argv[1]);
-	pthread_barrier_init(&together, NULL, 2);
 	for (int i = 0; i < 2; i++)
 		bench_must_start(&players[i].thread, play, &players[i]);
 	for (int i = 0; i < 2; i++)
