@@ -4,11 +4,13 @@
  * checked.
  *
  *     load -p PORT [-k CONNECTIONS] [-b BYTES] [-t MILLISECONDS | -r ROUNDS]
- *          [-c] [-s SERVER_PID]
+ *          [-c] [-w] [-s SERVER_PID]
  *
  *   -t   for so long after each connection has had its first answer; 1000
  *   -r   instead: until each connection has had so many
  *   -c   a connection for each request: connect, ask, be answered, close
+ *   -w   once each connection has had its first answer, say "ready" and wait
+ *        for the end of stdin before the rest
  *   -s   whose CPU to count, over the same time
  *
  * latency: from just before a request is sent (with -c, before connecting)
@@ -35,7 +37,7 @@ struct conn {
 	int64_t since;
 };
 
-static int n = 1, port, server, one_each;
+static int n = 1, port, server, one_each, wait_for_word;
 static size_t size = 64;
 static long rounds, milliseconds = 1000;
 
@@ -250,6 +252,15 @@ warm_up(void)
 		conns[i].round = 0;
 }
 
+static void
+wait_for_the_word(void)
+{
+	puts("ready");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+}
+
 static int64_t
 server_cpu(void)
 {
@@ -268,7 +279,7 @@ options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "p:k:b:t:r:cs:")) != -1) {
+	while ((c = getopt(argc, argv, "p:k:b:t:r:cws:")) != -1) {
 		switch (c) {
 		case 'p':
 			port = (int)bench_number(optarg);
@@ -287,6 +298,9 @@ options(int argc, char **argv)
 			break;
 		case 'c':
 			one_each = 1;
+			break;
+		case 'w':
+			wait_for_word = 1;
 			break;
 		case 's':
 			server = (int)bench_number(optarg);
@@ -314,6 +328,8 @@ main(int argc, char **argv)
 	if (!conns || !want || !in || ep < 0)
 		bench_fail("setting up");
 	warm_up();
+	if (wait_for_word)
+		wait_for_the_word();
 
 	cpu = server_cpu();
 	busy = bench_cpu();

@@ -42,9 +42,10 @@ def start(argv, cpu=None, env=None, **more):
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
 
+    more.setdefault("stdin", subprocess.DEVNULL)
     p = subprocess.Popen(argv, env=clean_environment(**(env or {})),
-                         stdin=subprocess.DEVNULL, start_new_session=True,
-                         preexec_fn=pin, text=True, **more)
+                         start_new_session=True, preexec_fn=pin, text=True,
+                         **more)
     children.append(p)
     return p
 
@@ -88,7 +89,12 @@ def must_be_there(argv):
 def run(argv, timeout=20, **more):
     """Run a program to its end; its KEY=VALUE words, as numbers."""
     must_be_there(argv)
-    p = start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    return result(start(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        **more), timeout)
+
+
+def result(p, timeout):
+    """What a program that was started says in the end."""
     try:
         out, err = p.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """servers.py - servers under a load: echo, and a private MariaDB."""
+import contextlib
 import os
 import select
 import shutil
@@ -9,7 +10,7 @@ import tempfile
 
 from measure import progress
 from processes import (ROOT, Failed, Skipped, end, must_be_there, program,
-                       run, start, words)
+                       result, run, start, words)
 from sides import (EPOLL, GO, HOOKED, HOOKED_1, HOOKED_2, NATIVE, PRELOAD,
                    ST, URING, WORKERS, other_workers)
 
@@ -61,8 +62,7 @@ SERVERS = {NATIVE: ("echo_threads", {}), HOOKED: ("echo_threads", PRELOAD),
 
 
 def server_sides():
-    return [NATIVE, HOOKED, other_workers(), GO, ST, EPOLL,
-            URING]
+    return [NATIVE, HOOKED, other_workers(), GO, ST, EPOLL, URING]
 
 
 def served(side, size, *load, timeout=60):
@@ -70,6 +70,55 @@ def served(side, size, *load, timeout=60):
     with Server(program(name, max(size, 4096)), env) as s:
         return run(program("load", "-p", s.port, "-s", s.pid, "-b", size,
                            *load), timeout)
+
+
+def status_of(pid, key):
+    """A number from /proc/PID/status."""
+    with open(f"/proc/{int(pid)}/status", encoding="ascii") as f:
+        for line in f:
+            if line.startswith(key + ":"):
+                return int(line.split()[1])
+    return 0
+
+
+def ready(p):
+    """A load that waits for the word has its connections."""
+    there, _, _ = select.select([p.stdout], [], [], 120)
+    if not there or p.stdout.readline() != "ready\n":
+        raise Failed("a load does not get its connections: "
+                     + (p.stderr.read().strip() if p.poll() else "stuck"))
+
+
+def served_by_many(side, servers, each, rounds):
+    """Several servers at once, each with a load of its own, all of whose
+    connections are there before the clock starts."""
+    name, env = SERVERS[side]
+    env = {**env, "COHOOK_STACK": "64K"}
+    loads = []
+    with contextlib.ExitStack() as all_of_them:
+        up = [all_of_them.enter_context(Server(program(name, 1024), env))
+              for _ in range(servers)]
+        try:
+            idle = sum(status_of(s.pid, "VmRSS") for s in up)
+            for s in up:
+                loads.append(start(
+                    program("load", "-p", s.port, "-k", each, "-r", rounds,
+                            "-w"), stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+                ready(loads[-1])
+            grown = sum(status_of(s.pid, "VmRSS") for s in up) - idle
+            threads = sum(status_of(s.pid, "Threads") for s in up)
+            for p in loads:
+                p.stdin.close()
+                p.stdin = None
+            said = [result(p, 120) for p in loads]
+        finally:
+            for p in loads:
+                end(p)
+    n = servers * each
+    return {"connections": n, "threads": threads, "rss": grown * 1024 / n,
+            "per_second": sum(r["per_second"] for r in said),
+            "p99_us": max(r["p99_us"] for r in said)}
 
 
 def system_calls(side, connections, rounds):

@@ -6,7 +6,8 @@ import statistics
 
 from measure import Case, Column, progress, say
 from processes import LIB, Skipped, program, run
-from servers import MariaDB, served, server_sides, system_calls
+from servers import (MariaDB, served, served_by_many, server_sides,
+                     system_calls)
 from sides import (BARE, BOOST, DORMANT, EPOLL, GO, HOOKED, NATIVE, NATIVE_1,
                    ST, other_workers, sides)
 
@@ -17,6 +18,7 @@ SUBJECTS = {
     "locks": "mutex, condition and semaphore, alone, by turns, by eight",
     "echo": "a thread for each of 10, 100, 1000 and 10000 connections",
     "connect": "a connection for each request",
+    "processes": "connections over several processes, all at once",
     "bulk": "requests of 64 KiB",
     "mysql": "SELECT 1 over 1, 100 and 500 connections, and sleeping ones",
     "dormant": "a program without threads: its start, and a hooked call",
@@ -165,6 +167,25 @@ def plan_connect(plan):
     for n in plan.pick((10, 100), (100,), (5,)):
         yield server_case(plan, "connect", "connect, one request, close: "
                           f"{n} at a time", 64, "-c", "-k", n)
+
+
+def plan_processes(plan):
+    """The limit of descriptors, in the servers as in their loads, decides how
+    many there are."""
+    most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200, 18000)
+    servers, each = plan.pick((12, most), (4, most // 2), (2, 20))
+    if each < 20:
+        raise Skipped("the limit of open files is too low")
+    columns = [Column("connections", "connections", 0, spread=False),
+               Column("threads", "kernel threads", 0, spread=False),
+               Column("rss", "bytes each", 0, spread=False),
+               Column("per_second", "requests/s", 0),
+               Column("p99_us", "p99 us", 0, spread=False)]
+    rounds = plan.pick(5, 5, 2)
+    yield Case("processes", f"{servers * each:,} connections, {servers} "
+               "processes", {s: lambda s=s: served_by_many(
+                   s, servers, each, rounds) for s in (HOOKED, GO, EPOLL)},
+               columns, 1)
 
 
 def plan_bulk(plan):
