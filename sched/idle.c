@@ -48,9 +48,15 @@ co_kick_idle(void)
 		atomic_store(&m->wake, 1);
 	}
 	co_unlock(&lock);
-	if (m != NULL)
-		sys_futex_wake(&m->wake, 1);
-	else if (polls != NULL)
+	if (m == NULL) {
+		if (polls != NULL)
+			co_poller_kick();
+		return;
+	}
+	sys_futex_wake(&m->wake, 1);
+	/* It may have gone to poll since, where it does not see that it is
+	 * woken; off the list, nobody would tell it again. */
+	if (atomic_load(&co_polls) == m)
 		co_poller_kick();
 }
 
@@ -115,8 +121,11 @@ co_idle(struct co_m *m)
 		if (atomic_compare_exchange_strong(&co_polls, &nobody, m)) {
 			co_sig_idle(m, true);
 			/* Asked after we are known to poll: who adds an
-			 * earlier one from now on kicks us. */
-			co_poller_wait(co_timer_next());
+			 * earlier one from now on kicks us, as does who wakes
+			 * us (Dekker: it sets wake, then looks at who polls).
+			 */
+			if (atomic_load(&m->wake) == 0)
+				co_poller_wait(co_timer_next());
 			atomic_store(&co_polls, NULL);
 		} else {
 			co_sig_idle(m, false);

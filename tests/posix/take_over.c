@@ -4,6 +4,7 @@
  * ends or it hangs. */
 #define _GNU_SOURCE 1
 #include <dirent.h>
+#include <semaphore.h>
 #include <sys/syscall.h>
 
 #include "thr.h"
@@ -232,4 +233,42 @@ TEST(many_wait_for_a_spin_lock)
 		thr_join(th[i]);
 	CHECK_INT(shared, N);
 	OK(pthread_spin_destroy(&spin));
+}
+
+static sem_t posted;
+
+static void *
+wait_for_posts(void *arg)
+{
+	int i, n = thr_num(arg);
+
+	for (i = 0; i < n; i++) {
+		OK(sem_wait(&posted));
+		arrived++;
+	}
+	return NULL;
+}
+
+/* Who never waits soon runs beside the workers, and wakes others from there;
+ * each time these have nothing to do again, at all points on their way to it.
+ */
+TEST(who_never_waits_wakes_others_who_idle)
+{
+	enum { N = 200000 };
+	pthread_t th;
+	int i, j;
+
+	OK(sem_init(&posted, 0, 0));
+	th = thr_start(wait_for_posts, thr_ptr(N));
+	for (i = 0; i < N; i++) {
+		for (j = 0; j < i % 512; j++)
+			atomic_signal_fence(memory_order_seq_cst);
+		while (arrived < i)
+			;
+		OK(sem_post(&posted));
+	}
+	while (arrived < N)
+		;
+	thr_join(th);
+	OK(sem_destroy(&posted));
 }
