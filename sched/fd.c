@@ -157,8 +157,9 @@ co_fd_forget(int fd)
 	co_lock(&s->lock);
 	atomic_fetch_add(&s->gen, 1);
 	/* Else the kernel forgets it by itself, with the last descriptor. */
-	del = s->registered && (s->flags & CO_FDF_DUPPED ||
-				s->shared_at != co_fd_shares);
+	del = s->registered &&
+	      ((s->flags & (CO_FDF_DUPPED | CO_FDF_OURS)) != CO_FDF_OURS ||
+	       s->shared_at != co_fd_shares);
 	s->registered = 0;
 	s->kind = CO_FD_UNKNOWN;
 	s->flags = 0;

@@ -442,12 +442,26 @@ what_somebody_else_may_share_leaves_epoll(void **state)
 	assert_int_equal(dels, 1);
 }
 
+/* Inherited, or got from another process: who knows who has it. */
+static void
+what_we_have_not_made_leaves_epoll(void **state)
+{
+	struct co_fd *s = co_fd(FD);
+
+	(void)state;
+	s->shared_at = co_fd_shares;
+	assert_int_equal(enters(0, FD, CO_IN), 0);
+	co_fd_forget(FD);
+	assert_int_equal(dels, 1);
+}
+
 static void
 what_is_ours_alone_leaves_epoll_by_itself(void **state)
 {
 	struct co_fd *s = co_fd(FD);
 
 	(void)state;
+	s->flags = CO_FDF_OURS;
 	s->shared_at = co_fd_shares;
 	assert_int_equal(enters(0, FD, CO_IN), 0);
 	co_fd_forget(FD);
@@ -603,6 +617,7 @@ main(void)
 		T(after_the_close_a_kind_of_our_own_making_stays),
 		T(of_several_numbers_one_that_is_closed_leaves_epoll),
 		T(what_somebody_else_may_share_leaves_epoll),
+		T(what_we_have_not_made_leaves_epoll),
 		T(what_is_ours_alone_leaves_epoll_by_itself),
 		T(a_range_is_forgotten_from_end_to_end),
 		T(a_range_without_end_is_all_the_rest),
