@@ -46,6 +46,17 @@ co_deadline_abs(clockid_t clock, const struct timespec *ts)
 	return t;
 }
 
+static int
+lowat_of(int fd)
+{
+	int low = 1, saved = errno;
+	socklen_t len = sizeof(low);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, &len) != 0)
+		errno = saved;
+	return low;
+}
+
 enum co_fd_kind
 co_fd_kind_of(int fd, struct co_fd *slot)
 {
@@ -59,8 +70,11 @@ co_fd_kind_of(int fd, struct co_fd *slot)
 		errno = saved;
 		return CO_FD_FILE; /* the real call knows the errno */
 	}
-	if (S_ISSOCK(st.st_mode))
+	if (S_ISSOCK(st.st_mode)) {
 		kind = CO_FD_SOCKET;
+		if (lowat_of(fd) != 1)
+			atomic_fetch_or(&slot->flags, CO_FDF_LOWAT);
+	}
 	else if (S_ISFIFO(st.st_mode))
 		kind = CO_FD_PIPE;
 	else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
@@ -391,6 +405,15 @@ known_empty(struct co_io *io)
 	       !(io->slot->flags & (CO_FDF_NONBLOCK | CO_FDF_BORROWED));
 }
 
+/* Less has come than SO_RCVLOWAT asks for. */
+static ssize_t
+read_rest(struct co_io *io, struct iovec *iov, int n, size_t want, ssize_t r)
+{
+	struct co_iov t = { .v = iov, .n = (size_t)n, .total = want };
+
+	return co_msg_rest(io, &t, (size_t)r, co_recv_least(io, want, 0), 0);
+}
+
 static ssize_t
 read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 {
@@ -404,6 +427,8 @@ read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 	while (co_io_again(io, r));
 	if (sock)
 		co_fd_note_empty(io, r, want);
+	if (unlikely(io->slot->flags & CO_FDF_LOWAT) && sock && r > 0)
+		r = read_rest(io, iov, n, want, r);
 	return r;
 }
 

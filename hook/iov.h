@@ -63,10 +63,16 @@ ssize_t co_write(struct co_io *io, const void *buf, size_t n);
 ssize_t co_readv(struct co_io *io, const struct iovec *iov, int n);
 ssize_t co_writev(struct co_io *io, const struct iovec *iov, int n);
 
-/* socket.c: the rest of a message that went or came in part: no addresses, no
- * control data, which go with the first byte.  Returns how much of it has gone
- * by then, done included: at least that. */
-ssize_t co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, int flags);
+/* socket.c: the rest of a message that went or came in part, up to least: no
+ * addresses, no control data, which go with the first byte.  Returns how much
+ * of it has gone by then, done included: at least that. */
+ssize_t co_msg_rest(struct co_io *io, struct co_iov *t, size_t done,
+		    size_t least, int flags);
+/* How much of n bytes a recv(2) that waits waits for. */
+size_t co_recv_least(const struct co_io *io, size_t n, int flags);
+/* Do descriptors go with it to another process?  It may set O_NONBLOCK on what
+ * they refer to. */
+bool co_msg_passes_rights(const struct msghdr *m);
 
 /* Go past what has gone. */
 static inline void

@@ -127,7 +127,7 @@ finish(struct co_io *io, struct mmsghdr *last, int flags)
 		return true;
 	done = m.msg_len;
 	if (done < t.total) {
-		done = co_msg_rest(io, &t, done, flags);
+		done = co_msg_rest(io, &t, done, t.total, flags);
 		len = (unsigned)done;
 		(void)co_put(&last->msg_len, &len, sizeof(len));
 	}
@@ -135,8 +135,6 @@ finish(struct co_io *io, struct mmsghdr *last, int flags)
 	return done >= t.total;
 }
 
-/* Descriptors that go to another process: it may set O_NONBLOCK on what they
- * refer to. */
 static void
 note_shares(const struct mmsghdr *vec, unsigned n)
 {
@@ -144,7 +142,7 @@ note_shares(const struct mmsghdr *vec, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n && co_get(&m, vec + i, sizeof(m)); i++)
-		if (m.msg_hdr.msg_controllen > 0) {
+		if (co_msg_passes_rights(&m.msg_hdr)) {
 			atomic_fetch_add(&co_fd_shares, 1);
 			return;
 		}
@@ -162,6 +160,12 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	begin(&io, fd, CO_OUT, (unsigned)flags, "sendmmsg");
 	if (likely(io.slot == NULL) || n == 0)
 		return real.sendmmsg(fd, vec, n, flags);
+	if (flags & MSG_FASTOPEN && !io.dontwait &&
+	    !co_fd_nonblock(fd, io.slot)) {
+		IN_REGION(r, -1, io.self, "sendmmsg", true,
+			  real.sendmmsg(fd, vec, n, flags));
+		return r;
+	}
 	if (n > MOST)
 		n = MOST;
 	note_shares(vec, n);

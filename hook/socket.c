@@ -12,6 +12,7 @@
 
 #include "hook/iov.h"
 #include "hook/lend.h"
+#include "hook/region.h"
 
 /* What of the flags is the call's own business: MSG_DONTWAIT we add. */
 static bool
@@ -25,8 +26,54 @@ stream(int fd)
 	return type == SOCK_STREAM;
 }
 
+static bool
+is_tcp(int fd)
+{
+	int protocol = 0, saved = errno;
+	socklen_t len = sizeof(protocol);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) != 0)
+		errno = saved;
+	return protocol == IPPROTO_TCP;
+}
+
+size_t
+co_recv_least(const struct co_io *io, size_t n, int flags)
+{
+	int low = 1, saved = errno;
+	socklen_t len = sizeof(low);
+
+	if ((!(flags & MSG_WAITALL) && !(io->slot->flags & CO_FDF_LOWAT)) ||
+	    !stream(io->fd) || (flags & MSG_PEEK && !is_tcp(io->fd)))
+		return n < 1 ? n : 1;
+	if (flags & MSG_WAITALL)
+		return n;
+	if (getsockopt(io->fd, SOL_SOCKET, SO_RCVLOWAT, &low, &len) != 0)
+		errno = saved;
+	return low > 0 && (size_t)low < n ? (size_t)low : n;
+}
+
+bool
+co_msg_passes_rights(const struct msghdr *m)
+{
+	const char *p = m->msg_control;
+	size_t left = m->msg_controllen;
+	struct cmsghdr c;
+
+	while (left >= sizeof(c) && co_get(&c, p, sizeof(c)) &&
+	       c.cmsg_len >= sizeof(c) && c.cmsg_len <= left) {
+		if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS)
+			return true;
+		if (CMSG_ALIGN(c.cmsg_len) >= left)
+			break;
+		p += CMSG_ALIGN(c.cmsg_len);
+		left -= CMSG_ALIGN(c.cmsg_len);
+	}
+	return false;
+}
+
 /* A wait by the peeker is no use where the error queue is asked: that never
- * blocks, as recv(2) says. */
+ * blocks, as recv(2) says.  Nor do a stream's urgent data. */
 static void
 begin(struct co_io *io, int fd, int dir, int flags, const char *why)
 {
@@ -35,8 +82,27 @@ begin(struct co_io *io, int fd, int dir, int flags, const char *why)
 		return;
 	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
 		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
-	else if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
+	else if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE) ||
+		 (dir == CO_IN && flags & MSG_OOB && stream(fd)))
 		io->dontwait = true;
+}
+
+/* A look at what is there, r bytes, is not enough.  True: look again. */
+static bool
+look_again(struct co_io *io, ssize_t r, size_t least)
+{
+	struct pollfd p = { io->fd, POLLRDHUP, 0 };
+
+	if (r <= 0 || (size_t)r >= least || io->dontwait ||
+	    co_fd_nonblock(io->fd, io->slot))
+		return false;
+	/* More will not come. */
+	if (real.poll(&p, 1, 0) != 0)
+		return false;
+	if (co_io_wait(io) == 0)
+		return true;
+	errno = io->saved_errno;
+	return false;
 }
 
 static ssize_t
@@ -44,10 +110,9 @@ recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
       socklen_t *len)
 {
 	struct co_io io;
-	size_t done = 0;
+	size_t done = 0, least;
 	socklen_t room = 0;
 	ssize_t r;
-	bool all;
 
 	begin(&io, fd, CO_IN, flags, "recv");
 	if (likely(io.slot == NULL))
@@ -56,18 +121,19 @@ recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 		return co_read(&io, buf, n);
 	if (addr == NULL || !co_get(&room, len, sizeof(room)))
 		len = addr == NULL ? NULL : len;
-	all = flags & MSG_WAITALL && !(flags & MSG_PEEK) && stream(fd);
+	least = co_recv_least(&io, n, flags);
 	for (;;) {
 		do {
 			if (room != 0)
 				*len = room;
 			r = real.recvfrom(fd, (char *)buf + done, n - done,
 					  flags | MSG_DONTWAIT, addr, len);
-		} while (co_io_again(&io, r));
-		if (!all || r <= 0)
+		} while (co_io_again(&io, r) ||
+			 (flags & MSG_PEEK && look_again(&io, r, least)));
+		if (least <= 1 || r <= 0 || flags & MSG_PEEK)
 			break;
 		done += (size_t)r;
-		if (done >= n || co_fd_nonblock(fd, io.slot))
+		if (done >= least || co_fd_nonblock(fd, io.slot))
 			break;
 		io.seq = io.slot->seq[CO_IN];
 	}
@@ -116,7 +182,8 @@ __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags,
 }
 
 ssize_t
-co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, int flags)
+co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, size_t least,
+	    int flags)
 {
 	struct msghdr m = { 0 };
 	ssize_t r;
@@ -124,7 +191,7 @@ co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, int flags)
 	if (io->dir == CO_OUT)
 		flags |= MSG_NOSIGNAL; /* the answer will be a count */
 	co_iov_advance(t, done);
-	while (done < t->total && !co_fd_nonblock(io->fd, io->slot)) {
+	while (done < least && !co_fd_nonblock(io->fd, io->slot)) {
 		m.msg_iov = t->v;
 		m.msg_iovlen = t->n;
 		io->seq = io->slot->seq[io->dir];
@@ -149,6 +216,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct co_iov t;
 	struct co_io io;
+	size_t least;
 	ssize_t r;
 
 	begin(&io, fd, CO_IN, flags, "recvmsg");
@@ -157,10 +225,17 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	do
 		r = real.recvmsg(fd, msg, flags | MSG_DONTWAIT);
 	while (co_io_again(&io, r));
-	if (r <= 0 || !(flags & MSG_WAITALL) || flags & MSG_PEEK ||
-	    !stream(fd) || co_iov_take(&t, msg->msg_iov, msg->msg_iovlen) != 0)
+	if (r <= 0 || io.dontwait ||
+	    (!(flags & MSG_WAITALL) && !(io.slot->flags & CO_FDF_LOWAT)) ||
+	    co_iov_take(&t, msg->msg_iov, msg->msg_iovlen) != 0)
 		return r;
-	r = co_msg_rest(&io, &t, (size_t)r, flags);
+	least = co_recv_least(&io, t.total, flags);
+	if (!(flags & MSG_PEEK))
+		r = co_msg_rest(&io, &t, (size_t)r, least, flags);
+	else
+		while (look_again(&io, r, least)) {
+			r = real.recvmsg(fd, msg, flags | MSG_DONTWAIT);
+		}
 	co_iov_free(&t);
 	return r;
 }
@@ -176,6 +251,13 @@ send_(int fd, const void *buf, size_t n, int flags,
 	begin(&io, fd, CO_OUT, flags, "send");
 	if (likely(io.slot == NULL))
 		return real.sendto(fd, buf, n, flags, addr, len);
+	/* It connects as well: that is no matter of a flag of the call. */
+	if (unlikely(flags & MSG_FASTOPEN) && !io.dontwait &&
+	    !co_fd_nonblock(fd, io.slot)) {
+		IN_REGION(r, -1, io.self, "send", true,
+			  real.sendto(fd, buf, n, flags, addr, len));
+		return r;
+	}
 	for (;;) {
 		do
 			r = real.sendto(fd, (const char *)buf + done, n - done,
@@ -226,9 +308,13 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	begin(&io, fd, CO_OUT, flags, "sendmsg");
 	if (likely(io.slot == NULL) || !co_get(&m, msg, sizeof(m)))
 		return real.sendmsg(fd, msg, flags);
-	/* Descriptors that go to another process: from now on it may set
-	 * O_NONBLOCK on what they refer to. */
-	if (m.msg_controllen > 0)
+	if (unlikely(flags & MSG_FASTOPEN) && !io.dontwait &&
+	    !co_fd_nonblock(fd, io.slot)) {
+		IN_REGION(r, -1, io.self, "sendmsg", true,
+			  real.sendmsg(fd, msg, flags));
+		return r;
+	}
+	if (m.msg_controllen > 0 && co_msg_passes_rights(&m))
 		atomic_fetch_add(&co_fd_shares, 1);
 	do
 		r = real.sendmsg(fd, msg, flags | MSG_DONTWAIT);
@@ -237,7 +323,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	    co_iov_take(&t, m.msg_iov, m.msg_iovlen) != 0)
 		return r;
 	if ((size_t)r < t.total)
-		r = co_msg_rest(&io, &t, (size_t)r, flags);
+		r = co_msg_rest(&io, &t, (size_t)r, t.total, flags);
 	co_iov_free(&t);
 	return r;
 }
@@ -325,7 +411,7 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 		s->timeout[CO_IN] = io.slot->timeout[CO_IN];
 		s->timeout[CO_OUT] = io.slot->timeout[CO_OUT];
 		ask_protocol(fd, io.slot);
-		s->flags |= io.slot->flags & CO_FDF_TCP;
+		s->flags |= io.slot->flags & (CO_FDF_TCP | CO_FDF_LOWAT);
 	}
 	errno = io.saved_errno;
 	return r;
@@ -444,6 +530,8 @@ setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 		if (s->flags & CO_FDF_DUPPED)
 			atomic_fetch_add(&co_fd_shares, 1);
 	}
+	if (level == SOL_SOCKET && name == SO_RCVLOWAT)
+		atomic_fetch_or(&s->flags, CO_FDF_LOWAT);
 	/* Records: a short read means nothing then. */
 	if (level == IPPROTO_TCP && name == TCP_ULP)
 		atomic_fetch_and(&s->flags, (uint8_t)~CO_FDF_TCP);

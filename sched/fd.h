@@ -55,6 +55,7 @@ enum {
 	CO_FDF_DUPPED = 16,  /* other numbers lead to the same description */
 	CO_FDF_BORROWED = 32,/* O_NONBLOCK is ours, for the length of a call */
 	CO_FDF_ASKED = 64,   /* whether it is TCP: the kernel was asked */
+	CO_FDF_LOWAT = 128,  /* SO_RCVLOWAT may not be 1 */
 };
 
 /* Moved on whenever somebody else may have come to share our descriptions:

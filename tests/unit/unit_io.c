@@ -21,7 +21,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "hook/wait.h"
+#include "hook/iov.h"
 #include "sched/log.h"
 
 #ifndef RWF_NOWAIT
@@ -227,6 +227,24 @@ libc_fcntl(int on, int cmd, long arg)
 struct co_real real;
 
 /* Asked by io.c of libc itself: no hook. */
+/* socket.c's; no socket here has a low-water mark. */
+size_t
+co_recv_least(const struct co_io *io, size_t n, int flags)
+{
+	(void)io, (void)n, (void)flags;
+	fail_msg("a low-water mark is asked for");
+	return 0;
+}
+
+ssize_t
+co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, size_t least,
+	    int flags)
+{
+	(void)io, (void)t, (void)done, (void)least, (void)flags;
+	fail_msg("a low-water mark is waited for");
+	return 0;
+}
+
 int
 getsockopt(int on, int level, int name, void *value, socklen_t *len)
 {
