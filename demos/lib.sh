@@ -13,6 +13,7 @@
 #   TMP            a folder that goes at the end; others can pass through it
 #   BIN LIB        where the programs are, and libcohook.so
 #   hold ... unhold   around the start of a process until its pid is noted
+#   quick A B      prints A; B where --quick was asked for
 
 DEMOS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit
 ROOT=$(dirname "$DEMOS")
@@ -29,6 +30,12 @@ JOB_KILL=                       # what to give kill for it, pid or -group
 TICKER=                         # shows that a long step lives
 CHOSEN=                         # the demos that were asked for
 FAILED=0
+QUICK=                          # not for the figures, only to see it work
+
+quick()
+{
+	[ -n "$QUICK" ] && echo "$2" || echo "$1"
+}
 
 # does NAME: whether there is such a function.
 does()
@@ -46,6 +53,7 @@ cleanup()
 		$JOB_SUDO kill -INT -- "$JOB_KILL" 2>/dev/null
 		wait "$JOB" 2>/dev/null
 	fi
+	serve_stop
 	for demo in $CHOSEN; do
 		! does "${demo}_stop" || "${demo}_stop"
 	done
@@ -280,6 +288,21 @@ raise_files()
 	fi
 }
 
+# room_for N: N connections need descriptors, 200 beside them; ROOM is how many
+# there can be.
+room_for()
+{
+	local limit
+
+	raise_files $(($1 + 200))
+	limit=$(ulimit -Sn)
+	ROOM=$1
+	if [ "$limit" != unlimited ] && [ "$limit" -lt $(($1 + 100)) ]; then
+		ROOM=$((limit - 100))
+		say "The limit of open files is $limit: fewer connections."
+	fi
+}
+
 # value KEY LINE: from a line of KEY=VALUE words.
 value()
 {
@@ -305,4 +328,103 @@ why_failed()
 not_loaded()
 {
 	grep -q 'cannot be preloaded' "$1"
+}
+
+# --- ways of running, and servers --------------------------------------------
+
+# try WAY TITLE COMMAND...: runs it, in sight.  It leaves what it says in
+# $TMP/WAY.out and WAY.err; a failure is told, and FAILED set.
+try()
+{
+	local way=$1 title=$2 status=0
+
+	shift 2
+	: >"$TMP/$way.out"
+	: >"$TMP/$way.err"
+	busy "$title"
+	"$@" || status=$?
+	idle
+	! not_loaded "$TMP/$way.err" || status=1
+	[ "$status" != 0 ] || return 0
+	FAILED=1
+	: >"$TMP/$way.out"
+	complain "$title: $(why_failed "$status")"
+	said "$TMP/$way.err"
+	return 1
+}
+
+# of WAY KEY: what its line says of that; nothing if it failed.
+of()
+{
+	value "$2" "$(grep "$2=" "$TMP/$1.out")"
+}
+
+failed_row()
+{
+	printf '%s%-28s %s%12s%s\n' "$1" "$2" "$RED" failed "$PLAIN"
+}
+
+mib()
+{
+	awk -v k="$1" 'BEGIN { printf "%.1f", k / 1024 }'
+}
+
+SERVER_PID=                     # one of ours, under way
+SERVER_PORT=
+SERVER_SAYS=                    # a descriptor: its standard output
+
+# serve WAY COMMAND...: a server that prints "port N" once it listens.
+serve()
+{
+	local way=$1
+
+	shift
+	rm -f "$TMP/says"
+	mkfifo "$TMP/says"
+	SERVER_PORT=
+	hold
+	# SIGTERM if we are killed without having stopped it.
+	setpriv --pdeathsig=TERM "$@" >"$TMP/says" 2>>"$TMP/$way.err" \
+		</dev/null &
+	SERVER_PID=$!
+	unhold
+	exec {SERVER_SAYS}<"$TMP/says"
+	read -r -t 30 -u "$SERVER_SAYS" _ SERVER_PORT
+	[ -z "$SERVER_PORT" ] || return 0
+	echo "the server did not start" >>"$TMP/$way.err"
+	serve_stop
+	return 1
+}
+
+# against WAY COMMAND...: runs that, and then ends the server, whose further
+# words are in $TMP/WAY.says.  Fails if one of them does.
+against()
+{
+	local way=$1 status=0 end=0
+
+	shift
+	job "$TMP/$way.out" "$TMP/$way.err" timeout -k 5 "$MODE_TIMEOUT" \
+		"$@" || status=$?
+	serve_stop "$TMP/$way.says" || end=$?
+	if [ "$status" = 0 ] && [ "$end" != 0 ]; then
+		echo "the server ended with status $end" >>"$TMP/$way.err"
+		status=$end
+	fi
+	return "$status"
+}
+
+# serve_stop [FILE]: the server's exit status, 0 where there is none; FILE gets
+# what it has said.
+serve_stop()
+{
+	local end=0
+
+	[ -n "$SERVER_PID" ] || return 0
+	kill -TERM "$SERVER_PID" 2>/dev/null
+	kill_later "$SERVER_PID"
+	wait "$SERVER_PID" 2>/dev/null || end=$?
+	SERVER_PID=
+	cat <&"$SERVER_SAYS" >"${1:-/dev/null}"
+	exec {SERVER_SAYS}<&-
+	return "$end"
 }
