@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* files_server.c - serves the files of a folder, a thread for each connection,
+ * and logs every request: the threads queue their lines, and one of their own
+ * writes them and has them on the disk before it waits for more.
+ *
+ *     files_server FOLDER LOG [PORT]
+ *
+ * Prints "port N" once it listens.  SIGTERM ends it, with the log complete.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "listen.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
+static char *lines; /* queued; guarded by lock, as the next two */
+static size_t used, room;
+static int ended, folder, log_fd;
+
+static void *
+write_log(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	while (!ended || used > 0) {
+		char *mine = lines;
+		size_t n = used;
+
+		if (n == 0) {
+			pthread_cond_wait(&more, &lock);
+			continue;
+		}
+		lines = NULL;
+		used = room = 0;
+		pthread_mutex_unlock(&lock);
+		if (write(log_fd, mine, n) != (ssize_t)n ||
+		    fdatasync(log_fd) != 0)
+			fail("log");
+		free(mine);
+		pthread_mutex_lock(&lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+static void
+log_line(const char *name, int status, long bytes)
+{
+	char line[300];
+	int n = snprintf(line, sizeof line, "GET /%s %d %ld\n", name, status,
+			 bytes);
+
+	pthread_mutex_lock(&lock);
+	if (used + (size_t)n > room) {
+		room = 2 * room + sizeof line;
+		lines = realloc(lines, room);
+		if (lines == NULL)
+			fail("log");
+	}
+	memcpy(lines + used, line, (size_t)n);
+	used += (size_t)n;
+	pthread_cond_signal(&more);
+	pthread_mutex_unlock(&lock);
+}
+
+static int
+answer(int fd, const char *request)
+{
+	char name[200] = "", head[160];
+	struct stat st = { 0 };
+	off_t at = 0;
+	int file = -1, ok;
+
+	/* One name: no folder below, nor above. */
+	if (sscanf(request, "GET /%199[^ /] HTTP/1.", name) == 1)
+		file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (file >= 0 && (fstat(file, &st) != 0 || !S_ISREG(st.st_mode))) {
+		close(file);
+		file = -1;
+		st.st_size = 0;
+	}
+	snprintf(head, sizeof head,
+		 "HTTP/1.1 %s\r\nContent-Length: %ld\r\n\r\n",
+		 file < 0 ? "404 Not Found" : "200 OK",
+		 file < 0 ? 0L : (long)st.st_size);
+	/* More is to come, or the kernel would wait for an answer to this. */
+	ok = send(fd, head, strlen(head), st.st_size > 0 ? MSG_MORE : 0) > 0;
+	while (ok && file >= 0 && at < st.st_size)
+		ok = sendfile(fd, file, &at, (size_t)(st.st_size - at)) > 0;
+	log_line(name, file < 0 ? 404 : 200, (long)at);
+	if (file >= 0)
+		close(file);
+	return ok;
+}
+
+static void *
+serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	char in[4096], *end;
+	size_t have = 0;
+	ssize_t n;
+
+	while (have < sizeof in - 1 &&
+	       (n = read(fd, in + have, sizeof in - 1 - have)) > 0) {
+		have += (size_t)n;
+		in[have] = '\0';
+		while ((end = strstr(in, "\r\n\r\n")) != NULL) {
+			if (!answer(fd, in))
+				goto out;
+			have -= (size_t)(end + 4 - in);
+			memmove(in, end + 4, have + 1);
+		}
+	}
+out:
+	close(fd);
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	int listener, fd;
+	pthread_t t, logger;
+
+	if (argc < 3)
+		return 2;
+	folder = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	log_fd = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (folder < 0 || log_fd < 0)
+		fail("files_server");
+	listener = listen_on(argc > 3 ? argv[3] : "0");
+	if (pthread_create(&logger, NULL, write_log, NULL))
+		fail("pthread_create");
+	while ((fd = accept_one(listener)) >= 0)
+		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
+			close(fd);
+		else
+			pthread_detach(t);
+	pthread_mutex_lock(&lock);
+	ended = 1;
+	pthread_cond_signal(&more);
+	pthread_mutex_unlock(&lock);
+	pthread_join(logger, NULL);
+	return 0;
+}
