@@ -7,6 +7,7 @@
  * how many there are: threads=; why=, an errno value, says what the limit was.
  *
  * rss, tables: bytes a thread, of the process's own pages and page tables.
+ * gib: both, of all of them, in GiB.
  * all: bytes a thread by which the machine's free memory has shrunk, the
  * kernel's own stacks included; what others do meanwhile is in it too.
  */
@@ -83,11 +84,11 @@ main(int argc, char **argv)
 		bench_join(&threads[i]);
 	woken = bench_now() - woken;
 	bench_check(ran == n, "each goes on at the word, once");
-	printf("threads=%ld why=%d rss=%.0f tables=%.0f all=%.0f "
+	printf("threads=%ld why=%d rss=%.0f tables=%.0f gib=%.2f all=%.0f "
 	       "start_us=%.3f end_us=%.3f\n",
 	       n, why, each(0, rss, n), each(0, tables, n),
-	       each(0, available, n), each(start, up, n) / 1e3,
-	       each(0, woken, n) / 1e3);
+	       (double)(rss + tables) / (1 << 30), each(0, available, n),
+	       each(start, up, n) / 1e3, each(0, woken, n) / 1e3);
 	free(threads);
 	return 0;
 }
