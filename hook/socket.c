@@ -389,6 +389,9 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 	int r;
 
 	begin(&io, fd, CO_IN, 0, "accept");
+	/* Flags that are none are refused before any wait. */
+	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
+		return real.accept4(fd, addr, len, flags);
 	if (io.slot != NULL && !co_fd_nonblock(fd, io.slot)) {
 		while (real.poll(&p, 1, 0) == 0 && listens(fd) &&
 		       !no_number(fd)) {
