@@ -8,9 +8,17 @@
 
 #include "hook/real.h"
 
-int co_poll(struct pollfd *fds, nfds_t n, int timeout);   /* poll.c */
-int co_close(int fd);                                     /* fdlife.c */
-int co_tgkill(pid_t pid, pid_t tid, int sig);             /* sigwait.c */
+/* A hook by a name that is ours alone: its own would lead through the tables
+ * of whoever comes before us.  CO_CALL in the file that defines it. */
+#define CO_CALL(name)                                                         \
+	extern __typeof__(name) co_call_##name                                \
+		__attribute__((visibility("hidden"), alias(#name),            \
+			       COHOOK_SAME_AS(name)))
+#define CO_CALL_OF(name) extern __typeof__(name) co_call_##name
+
+/* Declared by no header of libc's. */
+int capset(void *header, const void *data);
+int capget(void *header, void *data);
 
 /* futex.c: false: it is the kernel's alone. */
 bool co_futex(long arg[6], long *ret);

@@ -7,6 +7,7 @@
  */
 #include <sys/epoll.h>
 
+#include "hook/calls.h"
 #include "hook/several.h"
 
 /* epoll_wait(2) looks at its list without a lock, and may miss what another
@@ -155,6 +156,7 @@ epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout)
 	past_end(set);
 	return r;
 }
+CO_CALL(epoll_wait);
 
 COHOOK_EXPORT int
 epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout,
@@ -177,6 +179,7 @@ epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout,
 	past_end(set);
 	return r;
 }
+CO_CALL(epoll_pwait);
 
 COHOOK_EXPORT int
 epoll_pwait2(int epfd, struct epoll_event *ev, int max,
@@ -204,3 +207,4 @@ epoll_pwait2(int epfd, struct epoll_event *ev, int max,
 	past_end(set);
 	return r;
 }
+CO_CALL(epoll_pwait2);

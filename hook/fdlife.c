@@ -55,6 +55,7 @@ socket(int domain, int type, int protocol)
 	}
 	return fd;
 }
+CO_CALL(socket);
 
 COHOOK_EXPORT int
 socketpair(int domain, int type, int protocol, int sv[2])
@@ -68,6 +69,7 @@ socketpair(int domain, int type, int protocol, int sv[2])
 	}
 	return r;
 }
+CO_CALL(socketpair);
 
 COHOOK_EXPORT int
 pipe2(int fds[2], int flags)
@@ -80,6 +82,7 @@ pipe2(int fds[2], int flags)
 	}
 	return r;
 }
+CO_CALL(pipe2);
 
 COHOOK_EXPORT int
 pipe(int fds[2])
@@ -93,11 +96,12 @@ pipe(int fds[2])
 	return r;
 }
 COHOOK_ALIAS(__pipe, pipe);
+CO_CALL(pipe);
 
 /* Waiters are woken first and the descriptor closed after: once closed, the
  * number may be another thread's new file, and they would wait on that one. */
-int
-co_close(int fd)
+static int
+close_(int fd)
 {
 	int r;
 
@@ -116,9 +120,10 @@ co_close(int fd)
 COHOOK_EXPORT int
 close(int fd)
 {
-	return co_close(fd);
+	return close_(fd);
 }
 COHOOK_ALIAS(__close, close);
+CO_CALL(close);
 
 static int
 raw_close_range(unsigned first, unsigned last, int flags)
@@ -162,6 +167,7 @@ close_range(unsigned first, unsigned last, int flags)
 	co_fd_closed_range(first, last);
 	return r;
 }
+CO_CALL(close_range);
 
 COHOOK_EXPORT void
 closefrom(int from)
@@ -217,6 +223,7 @@ dup(int fd)
 	}
 	return r;
 }
+CO_CALL(dup);
 
 static int
 dup_over(int fd, int to, int flags, bool three)
@@ -244,12 +251,14 @@ dup2(int fd, int to)
 	return dup_over(fd, to, 0, false);
 }
 COHOOK_ALIAS(__dup2, dup2);
+CO_CALL(dup2);
 
 COHOOK_EXPORT int
 dup3(int fd, int to, int flags)
 {
 	return dup_over(fd, to, flags, true);
 }
+CO_CALL(dup3);
 
 /* O_NONBLOCK was set or cleared through fd. */
 static void
@@ -329,6 +338,7 @@ fcntl(int fd, int cmd, ...)
 	return fcntl_(fd, cmd, arg, false);
 }
 COHOOK_ALIAS(__fcntl, fcntl);
+CO_CALL(fcntl);
 
 COHOOK_EXPORT int
 fcntl64(int fd, int cmd, ...)
@@ -357,3 +367,4 @@ ioctl(int fd, unsigned long request, ...)
 		nonblock_set(fd, *(int *)arg != 0);
 	return r;
 }
+CO_CALL(ioctl);

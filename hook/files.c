@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <termios.h>
 
+#include "hook/calls.h"
 #include "hook/files.h"
 #include "hook/region.h"
 
@@ -51,6 +52,7 @@ open(const char *path, int flags, ...)
 COHOOK_ALIAS(open64, open);
 COHOOK_ALIAS(__open, open);
 COHOOK_ALIAS(__open64, open);
+CO_CALL(open);
 
 COHOOK_EXPORT int
 openat(int dir, const char *path, int flags, ...)
@@ -70,6 +72,7 @@ openat(int dir, const char *path, int flags, ...)
 	return co_opened(fd);
 }
 COHOOK_ALIAS(openat64, openat);
+CO_CALL(openat);
 
 COHOOK_EXPORT int
 __open_2(const char *path, int flags)
@@ -110,6 +113,7 @@ creat(const char *path, mode_t mode)
 	return co_opened(fd);
 }
 COHOOK_ALIAS(creat64, creat);
+CO_CALL(creat);
 
 /* --- streams --- */
 
@@ -175,6 +179,7 @@ flock(int fd, int op)
 	IN_REGION(r, -1, self, "flock", true, real.flock(fd, op));
 	return r;
 }
+CO_CALL(flock);
 
 COHOOK_EXPORT int
 lockf(int fd, int op, off_t n)

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/iov.h"
 #include "sched/log.h"
 
@@ -493,6 +494,7 @@ read(int fd, void *buf, size_t n)
 	return read_(fd, buf, n);
 }
 COHOOK_ALIAS(__read, read);
+CO_CALL(read);
 
 COHOOK_EXPORT ssize_t
 __read_chk(int fd, void *buf, size_t n, size_t size)
@@ -532,6 +534,7 @@ write(int fd, const void *buf, size_t n)
 	return write_(fd, buf, n);
 }
 COHOOK_ALIAS(__write, write);
+CO_CALL(write);
 
 ssize_t
 co_readv(struct co_io *io, const struct iovec *iov, int n)
@@ -557,6 +560,7 @@ readv(int fd, const struct iovec *iov, int n)
 		return real.readv(fd, iov, n);
 	return co_readv(&io, iov, n);
 }
+CO_CALL(readv);
 
 ssize_t
 co_writev(struct co_io *io, const struct iovec *iov, int n)
@@ -581,3 +585,4 @@ writev(int fd, const struct iovec *iov, int n)
 		return real.writev(fd, iov, n);
 	return co_writev(&io, iov, n);
 }
+CO_CALL(writev);

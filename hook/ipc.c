@@ -10,6 +10,7 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 
+#include "hook/calls.h"
 #include "hook/files.h"
 #include "hook/iov.h"
 #include "hook/region.h"
@@ -49,6 +50,7 @@ semop(int id, struct sembuf *ops, size_t n)
 	IN_REGION(r, -1, self, "semop", true, real.semop(id, ops, n));
 	return r;
 }
+CO_CALL(semop);
 
 /* The timeout is relative: what a handler of somebody else has interrupted
  * goes on with the rest of it. */
@@ -88,6 +90,7 @@ semtimedop(int id, struct sembuf *ops, size_t n, const struct timespec *timeout)
 		  rest_of_semop(id, ops, n, deadline));
 	return r;
 }
+CO_CALL(semtimedop);
 
 /* --- System V queues --- */
 
@@ -106,6 +109,7 @@ msgsnd(int id, const void *msg, size_t n, int flags)
 	IN_REGION(r, -1, self, "msgsnd", true, real.msgsnd(id, msg, n, flags));
 	return r;
 }
+CO_CALL(msgsnd);
 
 COHOOK_EXPORT ssize_t
 msgrcv(int id, void *msg, size_t n, long type, int flags)
@@ -124,6 +128,7 @@ msgrcv(int id, void *msg, size_t n, long type, int flags)
 		  real.msgrcv(id, msg, n, type, flags));
 	return r;
 }
+CO_CALL(msgrcv);
 
 /* --- POSIX queues --- */
 
@@ -214,6 +219,7 @@ mq_timedsend(mqd_t q, const char *msg, size_t n, unsigned prio,
 		return real.mq_timedsend(q, msg, n, prio, deadline);
 	return send_(q, msg, n, prio, deadline);
 }
+CO_CALL(mq_timedsend);
 
 COHOOK_EXPORT ssize_t
 mq_timedreceive(mqd_t q, char *msg, size_t n, unsigned *prio,
@@ -223,6 +229,7 @@ mq_timedreceive(mqd_t q, char *msg, size_t n, unsigned *prio,
 		return real.mq_timedreceive(q, msg, n, prio, deadline);
 	return receive(q, msg, n, prio, deadline);
 }
+CO_CALL(mq_timedreceive);
 
 COHOOK_EXPORT int
 mq_send(mqd_t q, const char *msg, size_t n, unsigned prio)

@@ -2,6 +2,7 @@
 /* many.c - many messages or vectors in one call. */
 #include <sys/eventfd.h>
 
+#include "hook/calls.h"
 #include "hook/iov.h"
 #include "hook/region.h"
 
@@ -111,6 +112,7 @@ recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 	errno = io.saved_errno;
 	return r;
 }
+CO_CALL(recvmmsg);
 
 /* A message that went in part goes on by itself.  False: it still has not all
  * gone, and that is the end. */
@@ -192,6 +194,7 @@ out:
 	errno = io.saved_errno;
 	return (int)done;
 }
+CO_CALL(sendmmsg);
 
 /* --- vectors at an offset --- */
 
@@ -199,9 +202,11 @@ out:
 MAY_BLOCK(ssize_t, preadv, (int fd, const struct iovec *iov, int n, off_t at),
 	  (fd, iov, n, at))
 COHOOK_ALIAS(preadv64, preadv);
+CO_CALL(preadv);
 MAY_BLOCK(ssize_t, pwritev, (int fd, const struct iovec *iov, int n, off_t at),
 	  (fd, iov, n, at))
 COHOOK_ALIAS(pwritev64, pwritev);
+CO_CALL(pwritev);
 
 /* At offset -1 it is readv(2), which waits. */
 COHOOK_EXPORT ssize_t
@@ -219,6 +224,7 @@ preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 	return r;
 }
 COHOOK_ALIAS(preadv64v2, preadv2);
+CO_CALL(preadv2);
 
 COHOOK_EXPORT ssize_t
 pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
@@ -235,6 +241,7 @@ pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 	return r;
 }
 COHOOK_ALIAS(pwritev64v2, pwritev2);
+CO_CALL(pwritev2);
 
 /* --- eventfds, by libc's names --- */
 

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
@@ -196,6 +197,7 @@ sched_setaffinity(pid_t tid, size_t n, const cpu_set_t *set)
 		return real.sched_setaffinity(tid, n, set);
 	return answer(set_affinity(co, n, set));
 }
+CO_CALL(sched_setaffinity);
 
 COHOOK_EXPORT int
 sched_getaffinity(pid_t tid, size_t n, cpu_set_t *set)
@@ -261,6 +263,7 @@ sched_setscheduler(pid_t tid, int policy, const struct sched_param *p)
 	return answer(set_scheduler(co, policy, p));
 }
 COHOOK_ALIAS(__sched_setscheduler, sched_setscheduler);
+CO_CALL(sched_setscheduler);
 
 static long
 set_param(struct co *co, const struct sched_param *p)
@@ -281,6 +284,7 @@ sched_setparam(pid_t tid, const struct sched_param *p)
 		return real.sched_setparam(tid, p);
 	return answer(set_param(co, p));
 }
+CO_CALL(sched_setparam);
 
 COHOOK_EXPORT int
 sched_getscheduler(pid_t tid)
@@ -288,6 +292,7 @@ sched_getscheduler(pid_t tid)
 	return real.sched_getscheduler(mapped(tid));
 }
 COHOOK_ALIAS(__sched_getscheduler, sched_getscheduler);
+CO_CALL(sched_getscheduler);
 
 COHOOK_EXPORT int
 sched_getparam(pid_t tid, struct sched_param *p)
@@ -295,12 +300,14 @@ sched_getparam(pid_t tid, struct sched_param *p)
 	return real.sched_getparam(mapped(tid), p);
 }
 COHOOK_ALIAS(__sched_getparam, sched_getparam);
+CO_CALL(sched_getparam);
 
 COHOOK_EXPORT int
 sched_rr_get_interval(pid_t tid, struct timespec *ts)
 {
 	return real.sched_rr_get_interval(mapped(tid), ts);
 }
+CO_CALL(sched_rr_get_interval);
 
 COHOOK_EXPORT int
 pthread_setschedparam(pthread_t th, int policy, const struct sched_param *p)
@@ -359,6 +366,7 @@ setpriority(__priority_which_t which, id_t who, int prio)
 	return answer(change(co, SYS_setpriority, PRIO_PROCESS, 0, prio, 1, -1,
 			     NULL, 0));
 }
+CO_CALL(setpriority);
 
 COHOOK_EXPORT int
 nice(int by)
@@ -377,6 +385,7 @@ unshare(int flags)
 		pin();
 	return real.unshare(flags);
 }
+CO_CALL(unshare);
 
 COHOOK_EXPORT int
 setns(int fd, int type)
@@ -384,6 +393,7 @@ setns(int fd, int type)
 	pin();
 	return real.setns(fd, type);
 }
+CO_CALL(setns);
 
 /* As they are: not for all threads, unlike setuid(2) and its like. */
 COHOOK_EXPORT int
@@ -393,6 +403,7 @@ setfsuid(uid_t uid)
 		pin();
 	return real.setfsuid(uid);
 }
+CO_CALL(setfsuid);
 
 COHOOK_EXPORT int
 setfsgid(gid_t gid)
@@ -401,10 +412,7 @@ setfsgid(gid_t gid)
 		pin();
 	return real.setfsgid(gid);
 }
-
-/* Not in any header of libc's. */
-int capset(void *header, const void *data);
-int capget(void *header, void *data);
+CO_CALL(setfsgid);
 
 COHOOK_EXPORT int
 capset(void *header, const void *data)
@@ -419,6 +427,7 @@ capset(void *header, const void *data)
 	pin();
 	return answer(sys2(SYS_capset, &h, data));
 }
+CO_CALL(capset);
 
 COHOOK_EXPORT int
 capget(void *header, void *data)
@@ -435,6 +444,7 @@ capget(void *header, void *data)
 	co_put(header, &h, sizeof(h.version));
 	return r;
 }
+CO_CALL(capget);
 
 static int
 set_name(struct co *self, const char *user)
@@ -525,6 +535,7 @@ prctl(int option, ...)
 	}
 	return real.prctl(option, a, b, c, d);
 }
+CO_CALL(prctl);
 
 /* A timer for a thread is for the kernel thread that it has. */
 COHOOK_EXPORT int

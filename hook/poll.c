@@ -141,8 +141,8 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 	return r;
 }
 
-int
-co_poll(struct pollfd *fds, nfds_t n, int timeout)
+static int
+poll_(struct pollfd *fds, nfds_t n, int timeout)
 {
 	struct co *self = co_here();
 	struct co_seen seen[FEW];
@@ -168,16 +168,17 @@ co_poll(struct pollfd *fds, nfds_t n, int timeout)
 COHOOK_EXPORT int
 poll(struct pollfd *fds, nfds_t n, int timeout)
 {
-	return co_poll(fds, n, timeout);
+	return poll_(fds, n, timeout);
 }
 COHOOK_ALIAS(__poll, poll);
+CO_CALL(poll);
 
 COHOOK_EXPORT int
 __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
 	if (size / sizeof(*fds) < n)
 		return real.__poll_chk(fds, n, timeout, size);
-	return co_poll(fds, n, timeout);
+	return poll_(fds, n, timeout);
 }
 
 COHOOK_EXPORT int
@@ -218,6 +219,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		errno = saved;
 	return r;
 }
+CO_CALL(ppoll);
 
 COHOOK_EXPORT int
 __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* process.c - children: libc's own ways to start one, and waiting for one. */
+#include "hook/calls.h"
 #include "hook/files.h"
 #include "hook/region.h"
 
@@ -9,9 +10,11 @@ LET_BLOCK_EINTR(pid_t, wait, (int *status), (status), false)
 LET_BLOCK_EINTR(pid_t, wait4,
 		(pid_t pid, int *status, int options, struct rusage *ru),
 		(pid, status, options, ru), options & WNOHANG)
+CO_CALL(wait4);
 LET_BLOCK_EINTR(int, waitid,
 		(idtype_t type, id_t id, siginfo_t *info, int options),
 		(type, id, info, options), options & WNOHANG)
+CO_CALL(waitid);
 LET_BLOCK_EINTR(pid_t, wait3, (int *status, int options, struct rusage *ru),
 		(status, options, ru), options & WNOHANG)
 COHOOK_ALIAS(__wait, wait);

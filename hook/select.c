@@ -4,6 +4,7 @@
 #include <sys/time.h>
 
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/several.h"
 
 /* Sets may be longer than FD_SETSIZE: the kernel reads n bits of them. */
@@ -234,6 +235,7 @@ select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 	return ret;
 }
 COHOOK_ALIAS(__select, select);
+CO_CALL(select);
 
 COHOOK_EXPORT int
 pselect(int n, fd_set *r, fd_set *w, fd_set *e,
@@ -260,3 +262,4 @@ pselect(int n, fd_set *r, fd_set *w, fd_set *e,
 	free(s.big);
 	return ret;
 }
+CO_CALL(pselect);

@@ -11,6 +11,7 @@
 
 #include "ctx/copy.h"
 #include "ctx/sys.h"
+#include "hook/calls.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
@@ -467,6 +468,7 @@ sigaltstack(const stack_t *ss, stack_t *old)
 	}
 	return r;
 }
+CO_CALL(sigaltstack);
 
 /* The runtime could not be started after all: as it was. */
 void

@@ -112,8 +112,8 @@ co_of_tid(pid_t tid)
 	return co;
 }
 
-int
-co_tgkill(pid_t pid, pid_t tid, int sig)
+static int
+tgkill_(pid_t pid, pid_t tid, int sig)
 {
 	struct co *co = NULL;
 	siginfo_t info;
@@ -137,8 +137,9 @@ co_tgkill(pid_t pid, pid_t tid, int sig)
 COHOOK_EXPORT int
 tgkill(pid_t pid, pid_t tid, int sig)
 {
-	return co_tgkill(pid, tid, sig);
+	return tgkill_(pid, tid, sig);
 }
+CO_CALL(tgkill);
 
 /* --- asking --- */
 
@@ -157,6 +158,7 @@ sigpending(sigset_t *set)
 	memcpy(set, &all, sizeof(all));
 	return 0;
 }
+CO_CALL(sigpending);
 
 /* --- waiting until a handler has run --- */
 
@@ -192,6 +194,7 @@ pause(void)
 		return real.pause();
 	return until_handled(self, self->handled, "pause");
 }
+CO_CALL(pause);
 
 static int
 suspend(struct co *self, const sigset_t *set)
@@ -219,6 +222,7 @@ sigsuspend(const sigset_t *set)
 	return suspend(self, &new);
 }
 COHOOK_ALIAS(__sigsuspend, sigsuspend);
+CO_CALL(sigsuspend);
 
 /* A signal to let in, or BSD's mask of the first 32. */
 COHOOK_EXPORT int
@@ -403,6 +407,7 @@ sigtimedwait(const sigset_t *set, siginfo_t *info,
 		return real.sigtimedwait(set, info, timeout);
 	return wait_for(self, set, info, &ts, "sigtimedwait");
 }
+CO_CALL(sigtimedwait);
 
 COHOOK_EXPORT int
 sigwaitinfo(const sigset_t *set, siginfo_t *info)

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "hook/calls.h"
 #include "hook/iov.h"
 #include "hook/lend.h"
 #include "hook/region.h"
@@ -155,6 +156,7 @@ recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 		return real.recvfrom(fd, buf, n, flags, addr, len);
 	return recv_(fd, buf, n, flags, addr, len);
 }
+CO_CALL(recvfrom);
 
 COHOOK_EXPORT ssize_t
 recv(int fd, void *buf, size_t n, int flags)
@@ -239,6 +241,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	co_iov_free(&t);
 	return r;
 }
+CO_CALL(recvmsg);
 
 static ssize_t
 send_(int fd, const void *buf, size_t n, int flags,
@@ -287,6 +290,7 @@ sendto(int fd, const void *buf, size_t n, int flags,
 		return real.sendto(fd, buf, n, flags, addr, len);
 	return send_(fd, buf, n, flags, addr, len);
 }
+CO_CALL(sendto);
 
 COHOOK_EXPORT ssize_t
 send(int fd, const void *buf, size_t n, int flags)
@@ -327,6 +331,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	co_iov_free(&t);
 	return r;
 }
+CO_CALL(sendmsg);
 
 /* --- connections --- */
 
@@ -427,6 +432,7 @@ accept(int fd, struct sockaddr *addr, socklen_t *len)
 		return real.accept(fd, addr, len);
 	return accept_(fd, addr, len, 0, false);
 }
+CO_CALL(accept);
 
 COHOOK_EXPORT int
 accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
@@ -435,6 +441,7 @@ accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 		return real.accept4(fd, addr, len, flags);
 	return accept_(fd, addr, len, flags, true);
 }
+CO_CALL(accept4);
 
 /* Only where nobody else can see the description. */
 bool
@@ -507,6 +514,7 @@ connect(int fd, const struct sockaddr *addr, socklen_t len)
 	return r;
 }
 COHOOK_ALIAS(__connect, connect);
+CO_CALL(connect);
 
 COHOOK_EXPORT int
 shutdown(int fd, int how)
@@ -540,3 +548,4 @@ setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 		atomic_fetch_and(&s->flags, (uint8_t)~CO_FDF_TCP);
 	return r;
 }
+CO_CALL(setsockopt);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/sendfile.h>
 
+#include "hook/calls.h"
 #include "hook/lend.h"
 #include "hook/region.h"
 
@@ -184,6 +185,7 @@ splice(int in, off64_t *off_in, int out, off64_t *off_out, size_t n,
 	}
 	return splice_waiting(&s, n);
 }
+CO_CALL(splice);
 
 COHOOK_EXPORT ssize_t
 tee(int in, int out, size_t n, unsigned flags)
@@ -214,6 +216,7 @@ tee(int in, int out, size_t n, unsigned flags)
 	co_region_end();
 	return r;
 }
+CO_CALL(tee);
 
 COHOOK_EXPORT ssize_t
 vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
@@ -242,6 +245,7 @@ vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
 		errno = saved;
 	return r;
 }
+CO_CALL(vmsplice);
 
 /* --- sendfile --- */
 
@@ -313,6 +317,7 @@ sendfile64(int out, int in, off64_t *off, size_t n)
 	return (ssize_t)done;
 }
 COHOOK_ALIAS(sendfile, sendfile64);
+CO_CALL(sendfile64);
 
 MAY_BLOCK(ssize_t, copy_file_range,
 	  (int in, off64_t *off_in, int out, off64_t *off_out, size_t n,

@@ -2,6 +2,7 @@
 /* time.c - sleeping is parking with a deadline and nothing else. */
 #include <sys/time.h>
 
+#include "hook/calls.h"
 #include "hook/wait.h"
 
 /* 0 or EINTR. Any handler ends a sleep, signal(7). */
@@ -78,6 +79,7 @@ nanosleep(const struct timespec *req, struct timespec *rem)
 	return 0;
 }
 COHOOK_ALIAS(__nanosleep, nanosleep);
+CO_CALL(nanosleep);
 
 COHOOK_EXPORT int
 clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
@@ -112,6 +114,7 @@ clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
 	errno = saved;
 	return 0;
 }
+CO_CALL(clock_nanosleep);
 
 COHOOK_EXPORT int
 usleep(useconds_t us)
@@ -164,6 +167,7 @@ sched_yield(void)
 	return 0;
 }
 COHOOK_ALIAS(__sched_yield, sched_yield);
+CO_CALL(sched_yield);
 
 COHOOK_EXPORT void
 thrd_yield(void)

@@ -7,8 +7,12 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "tasks.h"
@@ -493,6 +497,372 @@ TEST(reading_and_polling_by_number_waits)
 	CHECK_RET(syscall(SYS_close, fds[0]), 0);
 	CHECK_ERR(syscall(SYS_close, fds[0]), EBADF);
 	shut(fds[1]);
+}
+
+struct by_number {
+	int fd;
+	const char *data;
+};
+
+static void *
+sends_by_number(void *arg)
+{
+	struct by_number *j = arg;
+	struct iovec v = { (void *)j->data, strlen(j->data) };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	most_likely();
+	CHECK_RET(syscall(SYS_sendto, j->fd, j->data, v.iov_len, 0L, NULL, 0L),
+		  (long)v.iov_len);
+	most_likely();
+	CHECK_RET(syscall(SYS_sendmsg, j->fd, &m, 0L), (long)v.iov_len);
+	most_likely();
+	CHECK_RET(syscall(SYS_writev, j->fd, &v, 1L), (long)v.iov_len);
+	return NULL;
+}
+
+TEST(messages_by_number_are_waited_for)
+{
+	struct timeval soon = { 0, 30000 };
+	struct sockaddr_un from;
+	struct by_number j = { .data = "hello" };
+	char buf[10];
+	struct iovec v = { buf, sizeof buf };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	socklen_t len = sizeof from;
+	pthread_t th;
+	int s[2];
+
+	CHECK_RET(syscall(SYS_socketpair, (long)AF_UNIX, (long)SOCK_DGRAM, 0L,
+			  s), 0);
+	j.fd = s[1];
+	th = party(sends_by_number, &j);
+	CHECK_RET(syscall(SYS_recvfrom, s[0], buf, sizeof buf, 0L, &from, &len),
+		  5);
+	CHECK_INT(memcmp(buf, "hello", 5), 0);
+	CHECK_RET(syscall(SYS_recvmsg, s[0], &m, 0L), 5);
+	CHECK_RET(syscall(SYS_readv, s[0], &v, 1L), 5);
+	leaves(th);
+	CHECK_ERR(syscall(SYS_recvfrom, s[0], buf, sizeof buf,
+			  (long)MSG_DONTWAIT, NULL, NULL), EAGAIN);
+	CHECK_RET(syscall(SYS_setsockopt, s[0], (long)SOL_SOCKET,
+			  (long)SO_RCVTIMEO, &soon, sizeof soon), 0);
+	CHECK_ERR(syscall(SYS_recvfrom, s[0], buf, sizeof buf, 0L, NULL, NULL),
+		  EAGAIN);
+	start_ticking(0);
+	soon.tv_sec = 100;
+	CHECK_RET(syscall(SYS_setsockopt, s[0], (long)SOL_SOCKET,
+			  (long)SO_RCVTIMEO, &soon, sizeof soon), 0);
+	CHECK_ERR(syscall(SYS_recvmsg, s[0], &m, 0L), EINTR);
+	stop_ticking();
+	CHECK_ERR(syscall(SYS_recvmsg, s[0], nowhere(), 0L), EFAULT);
+	CHECK_ERR(syscall(SYS_sendto, -1, buf, 1L, 0L, NULL, 0L), EBADF);
+	CHECK_RET(syscall(SYS_fcntl, s[0], (long)F_SETFL, (long)O_NONBLOCK),
+		  0);
+	CHECK_ERR(syscall(SYS_recvfrom, s[0], buf, sizeof buf, 0L, NULL, NULL),
+		  EAGAIN);
+	shut_both(s);
+}
+
+static void *
+connects_by_number(void *arg)
+{
+	int s = (int)syscall(SYS_socket, (long)AF_INET, (long)SOCK_STREAM, 0L);
+
+	CHECK(s != -1);
+	most_likely();
+	CHECK_RET(syscall(SYS_connect, s, arg,
+			  (long)sizeof(struct sockaddr_in)), 0);
+	CHECK_RET(syscall(SYS_close, s), 0);
+	return NULL;
+}
+
+TEST(connections_by_number_are_waited_for)
+{
+	struct sockaddr_in addr, from;
+	socklen_t len = sizeof from;
+	int l = listener(&addr), i;
+	pthread_t th;
+	long s;
+
+	for (i = 0; i < 2; i++) {
+		th = party(connects_by_number, &addr);
+		errno = EDOM;
+		s = i == 0 ? syscall(SYS_accept4, l, &from, &len,
+				     (long)SOCK_CLOEXEC)
+			   : syscall(SYS_accept, l, NULL, NULL);
+		CHECK(s != -1);
+		CHECK_INT(errno, EDOM);
+		CHECK_INT(fcntl((int)s, F_GETFD), i == 0 ? FD_CLOEXEC : 0);
+		shut((int)s);
+		leaves(th);
+	}
+	CHECK_INT(from.sin_family, AF_INET);
+	CHECK_ERR(syscall(SYS_accept4, l, NULL, NULL, 0x40000L), EINVAL);
+	start_ticking(0);
+	CHECK_ERR(syscall(SYS_accept, l, NULL, NULL), EINTR);
+	stop_ticking();
+	shut(l);
+}
+
+static long
+left_of(const struct timespec *ts)
+{
+	return ts->tv_sec * 1000 + ts->tv_nsec / 1000000;
+}
+
+/* The kernel writes back what is left of the time; and its sets of signals
+ * have 8 bytes. */
+TEST(ready_by_number_is_waited_for_as_the_kernel_has_it)
+{
+	struct timespec soon = { 0, 40 * T_MS }, ts = soon;
+	struct pollfd p = { .events = POLLIN };
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct timeval tv = { 0, 30000 };
+	unsigned long none = 0;
+	struct {
+		void *set;
+		size_t n;
+	} sixth = { &none, 8 };
+	int64_t t = t_now();
+	struct epoll_event got;
+	struct by_number j = { .data = "x" };
+	pthread_t th;
+	fd_set set;
+	int s[2], ep, i;
+
+	unix_pair(SOCK_DGRAM, s);
+	p.fd = s[0];
+	j.fd = s[1];
+	CHECK_RET(syscall(SYS_ppoll, &p, 1L, &ts, NULL, 8L), 0);
+	CHECK(t_now() - t >= 40 * T_MS);
+	CHECK_INT(left_of(&ts), 0);
+	th = party(sends_by_number, &j);
+	ts = (struct timespec){ 100, 0 };
+	CHECK_RET(syscall(SYS_ppoll, &p, 1L, &ts, &none, 8L), 1);
+	CHECK(left_of(&ts) < 100000 && left_of(&ts) > 10000);
+	leaves(th);
+	CHECK_ERR(syscall(SYS_ppoll, &p, 1L, &ts, &none, 128L), EINVAL);
+	ts.tv_nsec = -1;
+	CHECK_ERR(syscall(SYS_ppoll, &p, 1L, &ts, NULL, 8L), EINVAL);
+	CHECK_ERR(syscall(SYS_ppoll, nowhere(), 1L, NULL, NULL, 8L), EFAULT);
+	for (i = 0; i < 3; i++)
+		CHECK_INT(read(s[0], &none, sizeof none), 1);
+	none = 0;
+
+	FD_ZERO(&set);
+	FD_SET(s[0], &set);
+	ts = soon;
+	CHECK_RET(syscall(SYS_pselect6, s[0] + 1L, &set, NULL, NULL, &ts, NULL),
+		  0);
+	CHECK_INT(left_of(&ts), 0);
+	FD_SET(s[0], &set);
+	CHECK_RET(syscall(SYS_select, s[0] + 1L, &set, NULL, NULL, &tv), 0);
+	CHECK_INT(tv.tv_usec, 0);
+	th = party(sends_by_number, &j);
+	FD_SET(s[0], &set);
+	ts = (struct timespec){ 100, 0 };
+	CHECK_RET(syscall(SYS_pselect6, s[0] + 1L, &set, NULL, NULL, &ts,
+			  &sixth), 1);
+	CHECK(left_of(&ts) < 100000 && left_of(&ts) > 10000);
+	leaves(th);
+	sixth.n = 9;
+	CHECK_ERR(syscall(SYS_pselect6, s[0] + 1L, &set, NULL, NULL, &ts,
+			  &sixth), EINVAL);
+	CHECK_ERR(syscall(SYS_select, -1L, &set, NULL, NULL, &tv), EINVAL);
+	for (i = 0; i < 3; i++)
+		CHECK_INT(read(s[0], &none, sizeof none), 1);
+
+	ep = epoll_create1(0);
+	CHECK(ep != -1);
+	CHECK_INT(epoll_ctl(ep, EPOLL_CTL_ADD, s[0], &ev), 0);
+	CHECK_RET(syscall(SYS_epoll_wait, ep, &got, 1L, 20L), 0);
+	CHECK_RET(syscall(SYS_epoll_pwait, ep, &got, 1L, 20L, NULL, 8L), 0);
+	CHECK_RET(syscall(SYS_epoll_pwait2, ep, &got, 1L, &soon, NULL, 8L), 0);
+	for (i = 0; i < 3; i++) {
+		th = party(sends_by_number, &j);
+		CHECK_RET(i == 0 ? syscall(SYS_epoll_wait, ep, &got, 1L, -1L)
+			  : i == 1 ? syscall(SYS_epoll_pwait, ep, &got, 1L, -1L,
+					     NULL, 8L)
+				   : syscall(SYS_epoll_pwait2, ep, &got, 1L,
+					     NULL, NULL, 8L), 1);
+		leaves(th);
+		CHECK_INT(read(s[0], &none, sizeof none), 1);
+		CHECK_INT(read(s[0], &none, sizeof none), 1);
+		CHECK_INT(read(s[0], &none, sizeof none), 1);
+	}
+	CHECK_ERR(syscall(SYS_epoll_pwait, ep, &got, 1L, 0L, &none, 7L),
+		  EINVAL);
+	CHECK_ERR(syscall(SYS_epoll_wait, ep, &got, 0L, -1L), EINVAL);
+	start_ticking(SA_RESTART);
+	CHECK_ERR(syscall(SYS_epoll_pwait2, ep, &got, 1L, NULL, NULL, 8L),
+		  EINTR);
+	CHECK_ERR(syscall(SYS_ppoll, &p, 1L, NULL, NULL, 8L), EINTR);
+	CHECK_ERR(syscall(SYS_pselect6, 0L, NULL, NULL, NULL, NULL, NULL),
+		  EINTR);
+	stop_ticking();
+	shut(ep);
+	shut_both(s);
+}
+
+TEST(sleeps_by_number_say_it_by_errno)
+{
+	struct timespec ts = { 0, 30 * T_MS }, bad = { 0, -1 }, rem = { 0, 0 };
+	struct timespec until = at(CLOCK_MONOTONIC, 30);
+	int64_t t = t_now();
+
+	CHECK_RET(syscall(SYS_nanosleep, &ts, NULL), 0);
+	CHECK(t_now() - t >= 30 * T_MS);
+	t = t_now();
+	CHECK_RET(syscall(SYS_clock_nanosleep, (long)CLOCK_REALTIME, 0L, &ts,
+			  NULL), 0);
+	CHECK(t_now() - t >= 30 * T_MS);
+	CHECK_RET(syscall(SYS_clock_nanosleep, (long)CLOCK_MONOTONIC,
+			  (long)TIMER_ABSTIME, &until, NULL), 0);
+	CHECK_ERR(syscall(SYS_nanosleep, &bad, NULL), EINVAL);
+	CHECK_ERR(syscall(SYS_clock_nanosleep, (long)CLOCK_MONOTONIC, 0L, &bad,
+			  NULL), EINVAL);
+	CHECK_ERR(syscall(SYS_clock_nanosleep, 99L, 0L, &ts, NULL), EINVAL);
+	CHECK_ERR(syscall(SYS_nanosleep, nowhere(), NULL), EFAULT);
+	ts.tv_sec = 100;
+	start_ticking(SA_RESTART);
+	CHECK_ERR(syscall(SYS_nanosleep, &ts, &rem), EINTR);
+	CHECK(rem.tv_sec > 10 && rem.tv_sec <= 100);
+	CHECK_ERR(syscall(SYS_clock_nanosleep, (long)CLOCK_MONOTONIC, 0L, &ts,
+			  &rem), EINTR);
+	stop_ticking();
+	CHECK_RET(syscall(SYS_sched_yield), 0);
+}
+
+TEST(children_are_waited_for_by_number)
+{
+	struct rusage ru;
+	siginfo_t info;
+	int status, i;
+	pid_t pid;
+
+	for (i = 0; i < 3; i++) {
+		pid = fork();
+		CHECK(pid != -1);
+		if (pid == 0) {
+			usleep(20000);
+			_exit(7);
+		}
+		memset(&ru, 0xff, sizeof ru);
+		if (i == 0) {
+			CHECK_RET(syscall(SYS_wait4, (long)pid, &status, 0L,
+					  &ru), pid);
+			CHECK_INT(WEXITSTATUS(status), 7);
+		} else {
+			CHECK_RET(syscall(SYS_waitid, (long)P_PID, (long)pid,
+					  &info, (long)WEXITED,
+					  i == 1 ? &ru : NULL), 0);
+			CHECK_INT(info.si_status, 7);
+		}
+		CHECK(i == 2 || ru.ru_utime.tv_sec == 0);
+	}
+	CHECK_ERR(syscall(SYS_wait4, -1L, &status, 0L, NULL), ECHILD);
+	CHECK_ERR(syscall(SYS_waitid, 99L, 0L, NULL, (long)WEXITED, NULL),
+		  EINVAL);
+}
+
+TEST(signals_by_number_are_the_threads_own)
+{
+	struct sigaction sa = { .sa_handler = on_tick };
+	unsigned long usr1 = 1ul << (SIGUSR1 - 1), old = 0, none = 0;
+	struct timespec soon = { 0, 30 * T_MS };
+	siginfo_t info;
+	sigset_t set;
+
+	CHECK_INT(sigaction(SIGUSR1, &sa, NULL), 0);
+	CHECK_RET(syscall(SYS_rt_sigprocmask, (long)SIG_BLOCK, &usr1, &old,
+			  8L), 0);
+	CHECK_INT(old & usr1, 0);
+	CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &set), 0);
+	CHECK_INT(sigismember(&set, SIGUSR1), 1);
+	CHECK_RET(syscall(SYS_tkill, syscall(SYS_gettid), (long)SIGUSR1), 0);
+	CHECK_INT(ticks, 0);
+	CHECK_RET(syscall(SYS_rt_sigpending, &old, 8L), 0);
+	CHECK_INT(old & usr1, usr1);
+	CHECK_RET(syscall(SYS_rt_sigtimedwait, &usr1, &info, NULL, 8L),
+		  SIGUSR1);
+	CHECK_INT(info.si_pid, getpid());
+	CHECK_ERR(syscall(SYS_rt_sigtimedwait, &usr1, NULL, &soon, 8L),
+		  EAGAIN);
+	CHECK_RET(syscall(SYS_tkill, syscall(SYS_gettid), (long)SIGUSR1), 0);
+	none = ~usr1;
+	CHECK_ERR(syscall(SYS_rt_sigsuspend, &none, 8L), EINTR);
+	CHECK_INT(ticks, 1);
+	CHECK_ERR(syscall(SYS_rt_sigprocmask, 77L, &usr1, NULL, 8L), EINVAL);
+	CHECK_ERR(syscall(SYS_rt_sigprocmask, (long)SIG_BLOCK, &usr1, NULL,
+			  16L), EINVAL);
+	CHECK_ERR(syscall(SYS_rt_sigprocmask, (long)SIG_BLOCK, nowhere(), NULL,
+			  8L), EFAULT);
+	CHECK_RET(syscall(SYS_rt_sigprocmask, (long)SIG_UNBLOCK, &usr1, NULL,
+			  8L), 0);
+	CHECK_RET(syscall(SYS_tkill, syscall(SYS_gettid), (long)SIGUSR1), 0);
+	CHECK_INT(ticks, 2);
+}
+
+/* --- syscall(2) is no cancellation point --- */
+
+static int read_by_number;
+
+static void *
+is_cancelled_in_the_middle(void *arg)
+{
+	char c;
+
+	CHECK_RET(syscall(SYS_read, *(int *)arg, &c, 1L), 1);
+	read_by_number = 1;
+	pthread_testcancel();
+	return NULL;
+}
+
+TEST(who_is_cancelled_goes_on_by_number)
+{
+	pthread_t th;
+	int fds[2];
+
+	CHECK_INT(pipe(fds), 0);
+	th = party(is_cancelled_in_the_middle, &fds[0]);
+	most_likely();
+	CHECK_INT(pthread_cancel(th), 0);
+	most_likely();
+	CHECK_INT(write(fds[1], "x", 1), 1);
+	CHECK(leaves(th) == PTHREAD_CANCELED);
+	CHECK_INT(read_by_number, 1);
+	shut_both(fds);
+}
+
+/* --- they wait as coroutines --- */
+
+static void *
+receives_in_crowd(void *arg)
+{
+	char c;
+
+	CHECK_RET(syscall(SYS_recvfrom, *(int *)arg, &c, 1L, 0L, NULL, NULL),
+		  1);
+	return NULL;
+}
+
+static void
+sends_to_all(void *arg)
+{
+	int i;
+
+	for (i = 0; i < WAITERS; i++)
+		CHECK_INT(write(((int *)arg)[1], "x", 1), 1);
+}
+
+TEST(a_crowd_that_receives_by_number_is_few_kernel_threads)
+{
+	int s[2];
+
+	unix_pair(SOCK_STREAM, s);
+	check_waiting(receives_in_crowd, s, sends_to_all);
+	shut_both(s);
 }
 
 static void *
