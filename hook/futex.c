@@ -101,7 +101,7 @@ wait_once(const struct call *c, const struct wait *w, struct co *self)
 			return 0;
 		return same ? -EINTR : -EAGAIN;
 	}
-	why = co_park(node.parker, deadline_of(w), "futex", node.addr, true);
+	why = co_lot_sleep(&node, deadline_of(w), "futex", true);
 	co_lot_leave(&node);
 	co_critical_end();
 	co_sig_handle();

@@ -78,6 +78,7 @@ co_start_now(void)
 		return -1;
 	}
 	co_layout_init();
+	co_holder_init();
 	co_life_init();
 	co_signals_init();
 	if (co_start(co_env.workers) != 0) {

@@ -36,5 +36,6 @@ bool co_cond_monotonic(const pthread_cond_t *c);
 bool co_cond_pshared(const pthread_cond_t *c);
 bool co_sem_pshared(const sem_t *s);
 void co_layout_init(void);
+void co_holder_init(void);
 
 #endif

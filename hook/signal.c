@@ -384,6 +384,22 @@ co_is_handled(int sig)
 	return is_handler(&view[sig]);
 }
 
+/* One that does not come of what the program does. */
+static bool
+any_handled(uint64_t except)
+{
+	static const uint64_t faults =
+		CO_SIGBIT(SIGSEGV) | CO_SIGBIT(SIGBUS) | CO_SIGBIT(SIGFPE) |
+		CO_SIGBIT(SIGILL) | CO_SIGBIT(SIGTRAP) | CO_SIGBIT(SIGSYS);
+	int sig;
+
+	for (sig = 1; sig < SIGNALS; sig++)
+		if (!((except | faults) & CO_SIGBIT(sig)) &&
+		    is_handler(&view[sig]))
+			return true;
+	return false;
+}
+
 /* What is pending for the process and unblocked now is the caller's, in its
  * order, before the call returns; an idle kernel thread would be quicker. */
 static void
@@ -491,6 +507,7 @@ co_signals_init(void)
 
 	co_sig_run = run_queued;
 	co_sig_deliver = deliver_deferred;
+	co_sig_handled = any_handled;
 	for (sig = 1; sig < SIGNALS; sig++) {
 		if (sig == SIGSYS || sig == 32 || sig == 33 ||
 		    real.sigaction(sig, NULL, &view[sig]) != 0)

@@ -91,6 +91,7 @@ struct co {
 	                         * longjmp: the kernel knows its mask best */
 	uint8_t uses_masks;     /* changes its mask past us: ask the kernel */
 	uint8_t altstack_set;
+	uint8_t by_address;     /* waits in the parking lot, nowhere else */
 	const char *why;        /* static text: the call it waits in */
 	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
 	int64_t since;          /* when it began to wait, by co_clock */
@@ -280,6 +281,15 @@ extern _Atomic long co_light_count; /* those of cohook_go(); waited on */
 void *co_alloc(size_t size);
 
 void co_dump(int fd);
+
+/* deadlock.c: nothing has run for a while. */
+void co_deadlock_look(void);
+/* hook/ fills these in: has the program a handler for a signal that is not
+ * among these, and can come by itself?  And the id, as gettid() gives it, of
+ * who holds what is waited for in the call why, by a copy of its first 64
+ * bytes; 0: nobody can know. */
+extern bool (*co_sig_handled)(uint64_t except);
+extern int (*co_holder)(const char *why, const void *object);
 
 /* --- kernel threads, slots, queues (work.h) --- */
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "ctx/sys.h"
+#include "sched/log.h"
 #include "sched/work.h"
 
 /* Under lock. */
@@ -108,6 +109,9 @@ co_idle(struct co_m *m)
 
 	if (co_timers_run(0))
 		return;
+	/* Who reads the log hears of a deadlock, also of one thread alone. */
+	if (co_log_level >= CO_WARN)
+		co_monitor_start();
 	atomic_store(&m->wake, 0);
 	co_lock(&lock);
 	atomic_store(&s->idle, 1);

@@ -158,11 +158,25 @@ co_lot_tag(const void *addr, int tag)
 }
 
 enum co_why
+co_lot_sleep(struct co_lot_wait *w, int64_t deadline, const char *why,
+	     bool may_interrupt)
+{
+	struct co *co = w->parker->co;
+	enum co_why r;
+
+	if (co != NULL)
+		co->by_address = 1;
+	r = co_park(w->parker, deadline, why, w->addr, may_interrupt);
+	if (co != NULL)
+		co->by_address = 0;
+	return r;
+}
+
+enum co_why
 co_lot_park(struct co_lot_wait *w, int64_t deadline, const char *why,
 	    bool may_interrupt)
 {
-	enum co_why r =
-		co_park(w->parker, deadline, why, w->addr, may_interrupt);
+	enum co_why r = co_lot_sleep(w, deadline, why, may_interrupt);
 
 	co_lot_leave(w);
 	co_sig_handle();

@@ -45,7 +45,11 @@ bool co_lot_wake_fair(const void *addr, int n);
 /* Is somebody with this tag waiting there? */
 bool co_lot_tag(const void *addr, int tag);
 
-/* Park until woken after co_lot_enter(), and leave. */
+/* Park until woken after co_lot_enter(); co_lot_leave() is to follow. */
+enum co_why co_lot_sleep(struct co_lot_wait *w, int64_t deadline,
+			 const char *why, bool may_interrupt);
+
+/* The same, and leave. */
 enum co_why co_lot_park(struct co_lot_wait *w, int64_t deadline,
 			const char *why, bool may_interrupt);
 

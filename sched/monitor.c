@@ -178,6 +178,8 @@ monitor(void *arg)
 			     NULL);
 			continue;
 		}
+		if (own_files)
+			co_deadlock_look();
 		/* Say so, then look once more: a worker that left its idle
 		 * state before it could see us asleep is busy by now. */
 		atomic_store(&asleep, 1);
