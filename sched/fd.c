@@ -16,6 +16,7 @@ enum {
 _Atomic uint32_t co_fd_shares;
 typedef _Atomic(struct co_fd *) leaf_ref;
 static _Atomic(leaf_ref *) root;      /* LEAVES of them; made at first use */
+static _Atomic int leaves;            /* none at this index, or above */
 static struct co_lock lock;           /* making leaves, renewing slots */
 static uint32_t epoch = 1;
 
@@ -89,6 +90,8 @@ leaf_of(int fd, bool make)
 			else
 				atomic_store_explicit(&refs[fd / LEAF], leaf,
 						      memory_order_release);
+			if (leaf != NULL && leaves <= fd / LEAF)
+				leaves = fd / LEAF + 1;
 		}
 		co_unlock(&lock);
 		co_critical_end();
@@ -198,12 +201,12 @@ co_fd_closed(int fd)
 static void
 each(unsigned first, unsigned last, void (*f)(int))
 {
-	unsigned long fd, end = last > INT32_MAX ? INT32_MAX : last;
+	unsigned long fd, end = (unsigned long)leaves * LEAF;
 	leaf_ref *refs = root;
 
 	if (refs == NULL)
 		return;
-	for (fd = first; fd <= end; fd++) {
+	for (fd = first; fd <= last && fd < end; fd++) {
 		if (refs[fd / LEAF] == NULL) {
 			fd |= LEAF - 1;
 			continue;
