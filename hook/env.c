@@ -6,7 +6,9 @@
 #include "ctx/stack.h"
 #include "hook/env.h"
 #include "hook/setting.h"
+#include "sched/co.h"
 #include "sched/log.h"
+#include "sched/watch.h"
 
 struct co_env co_env;
 static char exclude[CO_SETTING_TEXT];
@@ -42,12 +44,16 @@ co_env_read(void)
 	const char *s;
 
 	co_log_init(get("COHOOK_LOG"));
+	s = get("COHOOK_STATS");
+	co_watch_init(s != NULL && *s != '0', s != NULL && *s == '1');
 	co_env.off = is("COHOOK", "0");
 	co_env.native = is("COHOOK_THREADS", "native");
 	co_env.convert = is("COHOOK_THREADS", "convert");
 	co_env.now = is("COHOOK_START", "now");
 	s = get("COHOOK_WORKERS");
 	co_env.workers = s != NULL ? (int)co_setting_number(s, 64) : 1;
+	s = get("COHOOK_DUMP");
+	co_dump_signal = s != NULL && !co_env.off ? co_setting_signal(s) : 0;
 	s = get("COHOOK_EXCLUDE");
 	if (s != NULL && !co_env.off)
 		co_env.exclude = strcpy(exclude, s);

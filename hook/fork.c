@@ -3,6 +3,7 @@
  * child borrows our memory. */
 #include "hook/wait.h"
 #include "sched/lot.h"
+#include "sched/watch.h"
 
 void co_once_forked(void);
 
@@ -21,6 +22,7 @@ in_child(void)
 		in_parent();
 		return;
 	}
+	co_watch_forked();
 	co_lot_forked();
 	co_life_forked();
 	co_timers_forked();

@@ -102,6 +102,7 @@ load(void)
 	co_real_init();
 	co_env_read();
 	co_exclude_init(co_env.exclude);
+	co_dump_init();
 	see_sanitizers();
 	see_runtimes();
 	co_fork_init();

@@ -2,6 +2,7 @@
 /* setting.c - what a COHOOK_* variable may be.
  *
  * Compiled into the command as well: nothing here but pure functions. */
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ WORDS(switch, "0", "1")
 WORDS(start, "now")
 WORDS(threads, "native", "convert")
 WORDS(way, "sud", "patch", "donor", "native")
+WORDS(stats, "0", "1", "count")
 WORDS(guard, "madvise", "mprotect", "none")
 
 long
@@ -62,6 +64,38 @@ co_setting_size(const char *s)
 	}
 	bytes = co_setting_number(digits, INT64_MAX >> (shift + 8));
 	return bytes > 0 ? (size_t)bytes << shift : 0;
+}
+
+int
+co_setting_signal(const char *s)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} names[] = {
+		{ "HUP", SIGHUP },   { "QUIT", SIGQUIT },
+		{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },
+		{ "ALRM", SIGALRM }, { "WINCH", SIGWINCH },
+		{ "URG", SIGURG },   { "IO", SIGIO },
+		{ "PROF", SIGPROF }, { "VTALRM", SIGVTALRM },
+		{ "PWR", SIGPWR },   { "XCPU", SIGXCPU },
+		{ "TRAP", SIGTRAP },
+	};
+	long n = co_setting_number(s, 64);
+	size_t i;
+
+	if (strncmp(s, "SIG", 3) == 0)
+		s += 3;
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(s, names[i].name) == 0 || n == names[i].number)
+			return names[i].number;
+	return n >= 34 ? (int)n : 0; /* real-time ones, but glibc's */
+}
+
+static bool
+is_signal(const char *value)
+{
+	return co_setting_signal(value) != 0;
 }
 
 static bool
@@ -102,6 +136,8 @@ const struct co_setting co_settings[] = {
 	{ "COHOOK_STACK", "a size of at least 16K", is_stack },
 	{ "COHOOK_EXCLUDE", "libraries and calls, by commas", is_list },
 	{ "COHOOK_LOG", "off, error, warn, info or trace, and :FILE", is_log },
+	{ "COHOOK_DUMP", "a signal such as SIGUSR2", is_signal },
+	{ "COHOOK_STATS", "0, 1 or count", is_stats },
 	{ "COHOOK_TCB", "sud, patch, donor or native", is_way },
 	{ "COHOOK_GUARD", "madvise, mprotect or none", is_guard },
 	{ NULL, NULL, NULL },

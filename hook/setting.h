@@ -25,6 +25,8 @@ const struct co_setting *co_setting_of(const char *name);
 
 /* 64K, 8M, 1G, or bytes; 0 if it is no size, or none that there can be. */
 size_t co_setting_size(const char *s);
+/* SIGUSR2, USR2 or 12; 0 if it is none that could be ours. */
+int co_setting_signal(const char *s);
 /* A number of digits alone, -1 if it is none or more than most. */
 long co_setting_number(const char *s, long most);
 

@@ -14,6 +14,7 @@
 #include "hook/calls.h"
 #include "hook/wait.h"
 #include "sched/log.h"
+#include "sched/where.h"
 
 enum { SIGNALS = 65 };
 
@@ -284,6 +285,25 @@ trampoline(int sig, siginfo_t *info, void *ctx)
 /* --- our own: a stack that ran over --- */
 
 static void
+say_overflow(const struct co *self, const ucontext_t *uc)
+{
+	unsigned long kib = self->stack.size / 1024;
+	char where[128] = "";
+
+#ifdef __x86_64__
+	co_where_name(where, sizeof(where),
+		      (uintptr_t)uc->uc_mcontext.gregs[REG_RIP] + 1);
+#else
+	(void)uc;
+#endif
+	co_log(CO_ERROR,
+	       "stack overflow: coroutine %ld \"%s\" has used all %lu KiB of "
+	       "its stack in %s; give it more, with COHOOK_STACK=%luK or "
+	       "pthread_attr_setstacksize()",
+	       (long)self->id, self->name, kib, where, 2 * kib);
+}
+
+static void
 on_fault(int sig, siginfo_t *info, void *uc)
 {
 	struct co *self = co_tls.self;
@@ -294,12 +314,7 @@ on_fault(int sig, siginfo_t *info, void *uc)
 		return;
 	if (self != NULL && self->own_stack && at < self->stack.base &&
 	    at >= self->stack.base - self->stack.room)
-		co_log(CO_ERROR,
-		       "stack overflow: coroutine %ld \"%s\" has used all %lu "
-		       "KiB of its stack, fault at %p; give it more with "
-		       "COHOOK_STACK or pthread_attr_setstacksize()",
-		       (long)self->id, self->name,
-		       (unsigned long)self->stack.size / 1024, (void *)at);
+		say_overflow(self, uc);
 	/* Then as ever: the instruction is run again and kills, or what was
 	 * sent is sent again. */
 	memset(&dfl, 0, sizeof(dfl));
@@ -333,7 +348,7 @@ sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 	if (likely(!co_active) || sig < 1 || sig >= SIGNALS ||
 	    co_tls.vforked)
 		return real.sigaction(sig, act, old);
-	if (sig == SIGSYS) {
+	if (sig == SIGSYS || sig == co_dump_signal) {
 		before = view[sig];
 		if (act != NULL)
 			view[sig] = *act;
@@ -499,6 +514,30 @@ co_signals_undo(void)
 			real.sigaction(sig, &view[sig], NULL);
 }
 
+/* COHOOK_DUMP: the kernel's handler is this, whatever the program sets. */
+static void
+on_dump(int sig)
+{
+	int fd = co_log_fd();
+
+	(void)sig;
+	if (co_active)
+		co_monitor_dump(fd >= 0 ? fd : 2);
+}
+
+void
+co_dump_init(void)
+{
+	struct sigaction sa;
+
+	if (co_dump_signal == 0)
+		return;
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = on_dump;
+	sa.sa_flags = SA_RESTART | SA_ONSTACK;
+	real.sigaction(co_dump_signal, &sa, NULL);
+}
+
 /* At the start of the runtime: what is set so far goes behind ours. */
 void
 co_signals_init(void)
@@ -512,7 +551,11 @@ co_signals_init(void)
 		if (sig == SIGSYS || sig == 32 || sig == 33 ||
 		    real.sigaction(sig, NULL, &view[sig]) != 0)
 			continue;
-		if (is_handler(&view[sig]) || sig == SIGSEGV || sig == SIGBUS)
+		if (sig == co_dump_signal)
+			view[sig].sa_handler = SIG_DFL;
+		else if (is_handler(&view[sig]) || sig == SIGSEGV ||
+			 sig == SIGBUS)
 			install(sig, &view[sig]);
 	}
+	co_dump_init();
 }

@@ -135,6 +135,7 @@ void co_keys_destroy(void);
 extern pthread_key_t co_last_key;
 void co_signals_init(void);
 void co_signals_undo(void);
+void co_dump_init(void);
 /* signal.c: the handler came in a critical section, and is to come again. */
 void co_put_off(int sig, siginfo_t *info, void *uc);
 /* cancel.c: glibc's signal for it (nptl/pthreadP.h), sent to the caller. */

@@ -95,6 +95,7 @@ struct co {
 	const char *why;        /* static text: the call it waits in */
 	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
 	int64_t since;          /* when it began to wait, by co_clock */
+	int64_t watched;        /* its region began; for watch.c */
 	char name[32];
 
 	/* Its signals; lock guards pending. */
@@ -281,6 +282,8 @@ extern _Atomic long co_light_count; /* those of cohook_go(); waited on */
 void *co_alloc(size_t size);
 
 void co_dump(int fd);
+/* With their stacks, as far as where.h can tell: for the monitor. */
+void co_dump_stacks(int fd);
 
 /* deadlock.c: nothing has run for a while. */
 void co_deadlock_look(void);
@@ -335,6 +338,10 @@ struct co_m {
 	pthread_t thread;
 	struct co_stack stack;
 	int number;               /* in its name, comm.c */
+	/* The monitor has taken its slot, then, for what it does there: the
+	 * monitor writes, it reads when it is back (watch.c). */
+	_Atomic int64_t blamed_at;
+	struct co_watched *_Atomic blamed;
 	struct co_m *all_next;
 };
 
@@ -466,6 +473,10 @@ void co_poller_forked(void);
 
 void co_monitor_start(void);
 void co_monitor_nudge(void);
+/* By a signal handler: it is to dump them, soon, to that descriptor. */
+void co_monitor_dump(int fd);
+/* That signal, which the monitor lets in when all others block it. */
+extern int co_dump_signal;
 extern _Atomic int co_monitor_tid; /* 0: there is none */
 
 void co_monitor_forked(void);

@@ -3,6 +3,10 @@
 #include "ctx/sys.h"
 #include "sched/co.h"
 #include "sched/log.h"
+#include "sched/watch.h"
+#include "sched/where.h"
+
+enum { FRAMES = 16 };
 
 static const char *const state_name[] = {
 	[CO_S_READY] = "ready",
@@ -11,8 +15,23 @@ static const char *const state_name[] = {
 	[CO_S_GONE] = "gone",
 };
 
-void
-co_dump(int fd)
+static void
+dump_stack(int fd, const struct co *co)
+{
+	uintptr_t pc[FRAMES];
+	char line[256];
+	int i, n, frames = co_watch_where(co, pc, FRAMES);
+
+	for (i = 0; i < frames; i++) {
+		n = co_format(line, 8, "    ");
+		n += co_where_name(line + n, (int)sizeof(line) - n - 1, pc[i]);
+		line[n++] = '\n';
+		sys3(SYS_write, fd, line, n);
+	}
+}
+
+static void
+dump(int fd, bool stacks)
 {
 	struct co *co;
 	char line[256];
@@ -26,23 +45,36 @@ co_dump(int fd)
 			sys0(SYS_sched_yield);
 	}
 	for (co = co_all; co != NULL; co = co->all_next) {
-		n = co_format(line, sizeof(line), "#%ld %s %s",
-			      (long)co->id, co->name[0] ? co->name : "-",
+		n = co_format(line, sizeof(line), "#%ld %s %s", (long)co->id,
+			      co->name[0] ? co->name : "-",
 			      state_name[co->state]);
 		if (co->why != NULL) {
 			n += co_format(line + n, (int)sizeof(line) - n,
-				       co->what > 0x10000 ? " in %s on 0x%lx"
-							  : " in %s (%ld)",
+				       co->what > 0x10000 ? " in %s on 0x%lx" :
+							    " in %s (%ld)",
 				       co->why, (unsigned long)co->what);
-			n += co_format(line + n, (int)sizeof(line) - n,
-				       ", %ld ms",
-				       (long)((co_now() - co->since) /
-					      1000000));
+			n += co_format(
+				line + n, (int)sizeof(line) - n, ", %ld ms",
+				(long)((co_now() - co->since) / 1000000));
 		}
 		line[n++] = '\n';
 		sys3(SYS_write, fd, line, n);
+		if (stacks)
+			dump_stack(fd, co);
 	}
 	if (locked)
 		co_unlock(&co_all_lock);
 	co_critical_end();
+}
+
+void
+co_dump(int fd)
+{
+	dump(fd, false);
+}
+
+void
+co_dump_stacks(int fd)
+{
+	dump(fd, true);
 }

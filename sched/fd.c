@@ -267,6 +267,13 @@ enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir, uint32_t gen,
 		err = co_poller_add(fd, gen);
 		if (err == 0)
 			s->registered = 1;
+		else if (err == -ENOSPC || err == -ENOMEM)
+			co_log_once(CO_WARN,
+				    "descriptor %d cannot be waited for: %s",
+				    fd, err == -ENOSPC
+						? "fs.epoll.max_user_watches "
+						  "is used up"
+						: "the kernel has no memory");
 	}
 	if (err == 0 && seq != NULL && s->seq[dir] != *seq)
 		err = 1;

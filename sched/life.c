@@ -19,7 +19,7 @@
 #include "sched/co.h"
 #include "sched/log.h"
 #include "sched/lot.h"
-#include "sched/probe.h"
+#include "sched/watch.h"
 
 enum { POOLS = 32, CHUNK = 1 << 18, FIRST_TID = 1 << 22 };
 /* A thread that used more than this at a wait gives the rest back. */
@@ -297,11 +297,18 @@ reap_graves(void)
 static void
 say_unguarded(void)
 {
-	static _Atomic int said;
+	if (co_stack_unguarded())
+		co_log_once(CO_WARN, "no guards for stacks any more: an "
+				     "overflow will not be noticed");
+}
 
-	if (co_stack_unguarded() && atomic_exchange(&said, 1) == 0)
-		co_log(CO_WARN, "no guards for stacks any more: an overflow "
-				"will not be noticed");
+static int
+no_memory(const struct co_birth *b)
+{
+	co_log_once(CO_WARN, "a thread could not be made: no memory for its "
+			     "stack of %lu KiB (%ld threads live)",
+		    (unsigned long)b->stack / 1024, (long)co_count);
+	return EAGAIN;
 }
 
 /* A block that has had no life yet. */
@@ -315,11 +322,11 @@ fresh(const struct co_birth *b, struct co **out)
 
 	co = loose_co();
 	if (co == NULL)
-		return EAGAIN;
+		return no_memory(b);
 	if (b->own == NULL) {
 		if (co_stack_get(&co->stack, b->stack, b->guard) != 0) {
 			let_loose(co);
-			return EAGAIN;
+			return no_memory(b);
 		}
 		say_unguarded();
 		co->own_stack = 1;
@@ -362,7 +369,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 
 	reap_graves();
 	if (co_timer_reserve(co_count + 65) != 0)
-		return EAGAIN;
+		return no_memory(b);
 	co_critical_begin();
 	if (b->own == NULL)
 		co = recycled(b->stack, b->guard);
@@ -401,7 +408,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 		atomic_fetch_add(&co_threads, 1);
 	co_critical_end();
 	*out = co;
-	CO_PROBE3(spawn, co->id, co->fn, self ? self->id : 0);
+	co_seen_spawn(co);
 	co_monitor_start();
 	co_spare_keep();
 	return 0;
@@ -413,7 +420,7 @@ co_gone(struct co *co)
 {
 	bool detached;
 
-	CO_PROBE1(exit, co->id);
+	co_seen_exit(co);
 	co_sig_gone(co);
 	unlist(co);
 	atomic_store(&co->state, CO_S_GONE);
@@ -454,8 +461,10 @@ co_reap(struct co *co)
 		return result;
 	}
 	co_critical_begin();
-	if (co->id % 64 == 0 ||
-	    co_stack_deep(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM))
+	if (co_watch & CO_WATCH_STATS) /* it is the next one's to touch */
+		co_stack_trim(&co->stack, (uintptr_t)co->tcb.ctx.sp, 0);
+	else if (co->id % 64 == 0 ||
+		 co_stack_deep(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM))
 		co_stack_trim(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM);
 	co_lock(&lock);
 	p = pool_of(co->stack.size, co->own_guard);

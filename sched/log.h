@@ -7,6 +7,8 @@
 #ifndef COHOOK_LOG_H
 #define COHOOK_LOG_H
 
+#include <stdatomic.h>
+
 enum co_level { CO_ERROR, CO_WARN, CO_INFO, CO_TRACE };
 
 /* COHOOK_LOG=off|warn|info|trace[:path]; NULL or nonsense: errors alone, which
@@ -24,6 +26,15 @@ void co_log(enum co_level level, const char *fmt, ...)
 
 #define co_trace(...)                                                         \
 	(co_log_level >= CO_TRACE ? co_log(CO_TRACE, __VA_ARGS__) : (void)0)
+
+/* The first time that it comes by here. */
+#define co_log_once(level, ...)                                               \
+	do {                                                                  \
+		static _Atomic int said_;                                     \
+                                                                              \
+		if (atomic_exchange(&said_, 1) == 0)                          \
+			co_log(level, __VA_ARGS__);                           \
+	} while (0)
 
 /* A broken invariant of ours: one line, a list of all coroutines, abort. */
 _Noreturn void co_die(const char *fmt, ...)

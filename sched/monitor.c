@@ -25,7 +25,7 @@
 #include "ctx/sys.h"
 #include "sched/co.h"
 #include "sched/log.h"
-#include "sched/probe.h"
+#include "sched/watch.h"
 
 enum {
 	ROUND = 5 * 1000 * 1000,  /* ns */
@@ -40,6 +40,8 @@ static _Atomic uint32_t asleep;   /* futex */
 static int busy;                  /* the monitor's own, as is: */
 static int own_files;             /* its table of descriptors is */
 _Atomic int co_monitor_tid;
+int co_dump_signal;
+static _Atomic int dump_wanted = -1;
 
 /* s goes from m to next in one step: a slot that is nobody's is for any kernel
  * thread that has none, and then it would have two. */
@@ -134,10 +136,7 @@ look(struct co_slot *s)
 		co_spare_return(next);
 		return;
 	}
-	CO_PROBE3(takeover, s->id, co ? co->id : 0, co ? co->why : NULL);
-	co_trace("took over from coroutine %ld (%s)",
-		 co ? (long)co->id : 0L,
-		 co && co->why ? co->why : "running");
+	co_seen_takeover(s, m, co);
 	s->seen = 0;
 	next->cpu = cpu_of(next->tid);
 	co_spare_give(next, s);
@@ -148,7 +147,7 @@ look(struct co_slot *s)
 static void
 leave_files(void)
 {
-	int keep = co_log_fd();
+	int keep = co_log_fd() >= 0 || !co_dump_signal ? co_log_fd() : 2;
 	unsigned first = 0;
 
 	if (keep > 0)
@@ -162,13 +161,16 @@ static void *
 monitor(void *arg)
 {
 	struct timespec round = { 0, ROUND };
-	int quiet = 0;
+	int quiet = 0, dump_to;
 
 	(void)arg;
 	co_monitor_tid = (int)sys0(SYS_gettid);
 	co_comm_monitor();
 	leave_files();
 	for (;;) {
+		dump_to = atomic_exchange(&dump_wanted, -1);
+		if (dump_to >= 0)
+			co_dump_stacks(dump_to);
 		busy = 0;
 		co_clock_set();
 		co_each_slot(look);
@@ -185,7 +187,7 @@ monitor(void *arg)
 		atomic_store(&asleep, 1);
 		busy = 0;
 		co_each_slot(look);
-		while (!busy && atomic_load(&asleep))
+		while (!busy && atomic_load(&asleep) && dump_wanted < 0)
 			sys_futex_wait(&asleep, 1, NULL);
 		atomic_store(&asleep, 0);
 		quiet = 0;
@@ -197,7 +199,6 @@ void
 co_monitor_start(void)
 {
 	static struct co_stack stack;
-	static _Atomic int said;
 	uint64_t all = ~CO_SIGBIT(CO_SIGSETXID), old;
 	pthread_attr_t attr;
 	pthread_t th;
@@ -211,6 +212,8 @@ co_monitor_start(void)
 	pthread_attr_init(&attr);
 	pthread_attr_setstack(&attr, stack.base, stack.size);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (co_dump_signal != 0)
+		all &= ~CO_SIGBIT(co_dump_signal);
 	sys_sigmask(SIG_BLOCK, &all, &old);
 	co_tls.nopark++;
 	err = co_libc.create(&th, &attr, monitor, NULL);
@@ -221,9 +224,8 @@ co_monitor_start(void)
 	co_stack_put(&stack, 0);
 fail:
 	atomic_store(&started, 0);
-	if (atomic_exchange(&said, 1) == 0)
-		co_log(CO_WARN, "no thread for the monitor: what blocks now "
-				"holds up the others");
+	co_log_once(CO_WARN, "no thread for the monitor: what blocks now holds "
+			     "up the others");
 }
 
 void
@@ -234,6 +236,13 @@ co_monitor_nudge(void)
 		atomic_store(&asleep, 0);
 		sys_futex_wake(&asleep, 1);
 	}
+}
+
+void
+co_monitor_dump(int fd)
+{
+	atomic_store(&dump_wanted, fd);
+	co_monitor_nudge();
 }
 
 void

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* region.c - what blocks its kernel thread: for a while, or for life. */
 #include "ctx/sys.h"
-#include "sched/co.h"
-#include "sched/probe.h"
+#include "sched/watch.h"
 #include "sched/work.h"
 
 static void
@@ -24,7 +23,7 @@ co_region_begin(const char *why, bool lasting)
 		return;
 	self->why = why;
 	self->since = co_since_now(self);
-	CO_PROBE3(region__begin, self->id, why, lasting);
+	co_seen_begin(self, why, lasting);
 	if (!lasting ||
 	    atomic_load_explicit(&co_count, memory_order_relaxed) < 2)
 		return;
@@ -48,7 +47,7 @@ co_region_end(void)
 
 	if (self == NULL)
 		return;
-	CO_PROBE2(region__end, self->id, self->why);
+	co_seen_end(self);
 	self->why = NULL;
 	if (self->region) {
 		co_critical_begin();

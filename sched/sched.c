@@ -4,7 +4,7 @@
 
 #include "ctx/sys.h"
 #include "sched/log.h"
-#include "sched/probe.h"
+#include "sched/watch.h"
 #include "sched/work.h"
 
 __thread struct co_tls co_tls;
@@ -36,6 +36,8 @@ co_settle(struct co_m *m)
 		m->slot = NULL;
 		atomic_store_explicit(&m->take, CO_TAKE_NO,
 				      memory_order_relaxed);
+		if (__builtin_expect(co_watch, 0))
+			co_watch_back(m);
 	}
 }
 
@@ -249,6 +251,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 {
 	struct co *self = p->co;
 	enum co_why woken;
+	int64_t began;
 
 	if (self == NULL) {
 		park_thread(p, deadline, may_interrupt);
@@ -257,10 +260,10 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	self->why = why;
 	self->since = co_since_now(self);
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
-	CO_PROBE4(park, self->id, why, what, deadline);
+	began = co_seen_park(self, why, what, deadline);
 	if (self->pinned != NULL) {
 		woken = park_pinned(self, p, deadline);
-		CO_PROBE4(wake, self->id, why, what, woken);
+		co_seen_wake(self, why, what, woken, began);
 		self->why = NULL;
 		return woken;
 	}
@@ -279,7 +282,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	self->may_interrupt = 0;
 	self->why = NULL;
 	woken = co_disarm(p);
-	CO_PROBE4(wake, self->id, why, what, woken);
+	co_seen_wake(self, why, what, woken, began);
 	return woken;
 }
 

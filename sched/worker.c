@@ -284,7 +284,6 @@ co_m_start(struct co_slot *s)
 void
 co_spare_keep(void)
 {
-	static _Atomic int said;
 	int none = 0;
 
 	/* It would take after its creator. */
@@ -296,9 +295,8 @@ co_spare_keep(void)
 	if (co_m_start(NULL) == 0)
 		return;
 	atomic_store(&nspare, 0);
-	if (atomic_exchange(&said, 1) == 0)
-		co_log(CO_WARN, "no kernel thread to take over with: what "
-				"blocks now holds up the others");
+	co_log_once(CO_WARN, "no kernel thread to take over with: what blocks "
+			     "now holds up the others");
 }
 
 struct co_m *

@@ -5,7 +5,7 @@ _cohook()
 {
 	local cur=$2 prev=$3 i word command=
 	local options='--workers --stack --exclude --now --native --convert
-		--off --log --tcb --guard --quiet --help'
+		--off --log --stats --dump --tcb --guard --quiet --help'
 
 	COMPREPLY=()
 	case $prev in
@@ -15,6 +15,11 @@ _cohook()
 		;;
 	--tcb)
 		COMPREPLY=($(compgen -W 'sud patch donor native' -- "$cur"))
+		return
+		;;
+	--dump)
+		COMPREPLY=($(compgen -W 'SIGUSR1 SIGUSR2 SIGQUIT SIGWINCH' \
+			-- "$cur"))
 		return
 		;;
 	--guard)
@@ -30,7 +35,7 @@ _cohook()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-w | --workers | -s | --stack | -x | --exclude | -l | --log | \
-			--tcb | --guard)
+			--dump | --tcb | --guard)
 			((i++))
 			;;
 		-*) ;;
