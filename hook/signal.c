@@ -130,8 +130,10 @@ choose(int sig, const siginfo_t *info, struct co *self)
 {
 	struct co *co = co_main_alive;
 
-	/* Sent to this thread: raise(3), or a write to a broken pipe. */
-	if (self != NULL && (info->si_code == SI_TKILL || sig == SIGPIPE))
+	/* Sent to this thread: raise(3), or a write to a broken pipe or
+	 * beyond the limit of a file. */
+	if (self != NULL && (info->si_code == SI_TKILL || sig == SIGPIPE ||
+			     sig == SIGXFSZ))
 		return self;
 	/* A pinned one too, though the kernel may choose it for others. */
 	if (self != NULL && self->pinned != NULL &&
