@@ -433,6 +433,14 @@ read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 	return r;
 }
 
+/* A short write is the answer: the kernel has waited where it had to. */
+static bool
+is_whole(const struct co_fd *s)
+{
+	return s->kind == CO_FD_FILE ||
+	       (s->kind == CO_FD_OTHER && s->nowait[CO_OUT] == 2);
+}
+
 /* All of it, as the kernel does for a blocking stream; what got through counts
  * before an error or a signal. */
 static ssize_t
@@ -451,7 +459,7 @@ write_vec(struct co_io *io, struct co_iov *t)
 			break;
 		done += (size_t)r;
 		io->sent = true;
-		if (done >= t->total || r == 0 ||
+		if (done >= t->total || r == 0 || is_whole(io->slot) ||
 		    co_fd_nonblock(io->fd, io->slot))
 			break;
 		co_iov_advance(t, (size_t)r);
@@ -509,6 +517,8 @@ co_write(struct co_io *io, const void *buf, size_t n)
 {
 	struct co_iov t = { .few = { { (void *)(uintptr_t)buf, n } } };
 
+	if (n > CO_RW_MOST)
+		n = t.few->iov_len = CO_RW_MOST;
 	t.v = t.few;
 	t.n = 1;
 	t.total = n;

@@ -10,11 +10,15 @@
 
 enum { CO_IOV_FEW = 8 };
 
+/* What the kernel moves at most in one call (MAX_RW_COUNT): of more than that
+ * it is the whole answer. */
+enum { CO_RW_MOST = INT_MAX & ~4095 };
+
 struct co_iov {
 	struct iovec few[CO_IOV_FEW], *all; /* all: few, or the heap's */
 	struct iovec *v;                    /* what is left of it: */
 	size_t n;
-	size_t total;                       /* bytes, as given */
+	size_t total;                       /* bytes, CO_RW_MOST at most */
 };
 
 /* co_iov_take - copy n elements from the program.
@@ -44,6 +48,8 @@ co_iov_take(struct co_iov *t, const struct iovec *user, size_t n)
 			goto fail;
 		t->total += t->all[i].iov_len;
 	}
+	if (t->total > CO_RW_MOST)
+		t->total = CO_RW_MOST;
 	return 0;
 fail:
 	if (t->all != t->few)

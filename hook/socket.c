@@ -261,6 +261,8 @@ send_(int fd, const void *buf, size_t n, int flags,
 			  real.sendto(fd, buf, n, flags, addr, len));
 		return r;
 	}
+	if (n > CO_RW_MOST)
+		n = CO_RW_MOST;
 	for (;;) {
 		do
 			r = real.sendto(fd, (const char *)buf + done, n - done,
