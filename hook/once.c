@@ -14,45 +14,70 @@ co_once_forked(void)
 	in_progress = 0;
 }
 
+/* The routine that this thread is in, innermost first; each lies on the stack
+ * of its once_(). */
 struct run {
 	void (*fn)(void);
 	int *control;
+	struct run *outer;
 };
-static __thread struct run run;
+static __thread struct run *run;
 
 static void
 routine(void)
 {
-	struct run r = run;
+	struct run *r = run;
 
-	in_progress = *r.control;
-	r.fn();
+	in_progress = *r->control;
+	r->fn();
 }
 
-static int
+static void
+leave(void)
+{
+	struct run *r = run;
+
+	run = r->outer;
+	co_lot_wake(r->control, INT_MAX);
+}
+
+/* An exception or a cancellation that leaves the routine has gone through
+ * glibc's pthread_once(), which has put the control back, and comes to
+ * once_(): who waits is woken, and it goes on.  The one thing that is asked of
+ * a personality routine with nothing to catch (Itanium C++ ABI, 1.6); no
+ * library is needed for that.  Returns _URC_CONTINUE_UNWIND. */
+int co_once_unwound(int version, int actions, uint64_t class, void *what,
+		    void *context);
+int
+co_once_unwound(int version, int actions, uint64_t class, void *what,
+		void *context)
+{
+	enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
+
+	(void)version, (void)class, (void)what, (void)context;
+	if (actions & CLEANUP_PHASE)
+		leave();
+	return CONTINUE_UNWIND;
+}
+
+/* 0x1b: the distance to it, in four bytes (DW_EH_PE_pcrel, _sdata4). */
+__attribute__((noinline)) static int
 once_(int *control, void (*fn)(void))
 {
-	struct run before = run;
+	struct run this = { fn, control, run };
 	int r;
 
-	run.fn = fn;
-	run.control = control;
+	__asm__ volatile(".cfi_personality 0x1b, co_once_unwound");
+	run = &this;
 	r = real.pthread_once(control, routine);
-	run = before;
-	co_lot_wake(control, INT_MAX);
+	leave();
 	return r;
 }
-
-/* A routine that is left by an exception or a cancellation wakes nobody here,
- * for that takes a personality routine, and with it another library: who waits
- * looks again now and then. */
-enum { AGAIN_FIRST = 10 * 1000 * 1000, AGAIN_MOST = 640 * 1000 * 1000 };
 
 COHOOK_EXPORT int
 pthread_once(pthread_once_t *once, void (*fn)(void))
 {
 	struct co_lot_wait w;
-	int64_t again = AGAIN_FIRST;
 	int v;
 
 	if (likely(!co_active))
@@ -70,10 +95,7 @@ pthread_once(pthread_once_t *once, void (*fn)(void))
 			co_lot_leave(&w);
 			continue;
 		}
-		co_lot_park(&w, co_deadline_after(again), "pthread_once",
-			    false);
-		if (again < AGAIN_MOST)
-			again *= 2;
+		co_lot_park(&w, CO_FOREVER, "pthread_once", false);
 	}
 }
 COHOOK_ALIAS(__pthread_once, pthread_once);
