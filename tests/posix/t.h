@@ -109,12 +109,15 @@ t_fds(void)
 	return n;
 }
 
-extern int64_t cohook_self(void) __attribute__((weak));
+#ifdef __cplusplus
+extern "C"
+#endif
+int64_t cohook_self(void) __attribute__((weak));
 
 static void *
 t_run(void *arg)
 {
-	struct t_case *c = arg;
+	struct t_case *c = (struct t_case *)arg;
 	const char *expect = getenv("T_EXPECT");
 	int fds = t_fds();
 
