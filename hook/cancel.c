@@ -129,8 +129,11 @@ pthread_cancel(pthread_t th)
 
 	if (co == NULL) {
 		r = real.pthread_cancel(th);
-		if (co_active)
+		if (co_active) {
 			go_before();
+			/* It may wait in the lot, where libc does not see it. */
+			co_nudge_thread(co_tls_of_thread(th));
+		}
 		return r;
 	}
 	if (!still_lives(co))

@@ -15,14 +15,17 @@
 
 /* A pthread_t is the thread pointer (psABI: %fs:0 holds its own address, and
  * glibc's pthread_self() is that), so our own thread-local says whose it is. */
+struct co_tls *
+co_tls_of_thread(pthread_t th)
+{
+	return (struct co_tls *)((uintptr_t)th +
+				 ((uintptr_t)&co_tls - co_ctx_tp()));
+}
+
 struct co *
 co_of_thread(pthread_t th)
 {
-	struct co_tls *tls;
-
-	tls = (struct co_tls *)((uintptr_t)th +
-				((uintptr_t)&co_tls - co_ctx_tp()));
-	return tls->self;
+	return co_tls_of_thread(th)->self;
 }
 
 /* An object without CPUs of its own gives all that there can be. */
@@ -177,9 +180,9 @@ join(struct co *co, void **result, int64_t deadline)
 	co_unlock(&co->join_lock);
 	co_critical_end();
 	while (!atomic_load(&co->done)) {
-		if (co_tls.self != NULL && unlikely(co_tls.self->cancel)) {
+		if (unlikely(co_tls.self == NULL || co_tls.self->cancel)) {
 			co->joining = 0; /* another may join it then */
-			co_cancel_point(co_tls.self);
+			co_cancel_here();
 			co->joining = 1;
 		}
 		if (deadline == 0 || why == CO_TIMEOUT) {
@@ -312,8 +315,7 @@ m_stack(pthread_t th)
 
 	if (!co_active)
 		return NULL;
-	tls = (struct co_tls *)((uintptr_t)th +
-				((uintptr_t)&co_tls - co_ctx_tp()));
+	tls = co_tls_of_thread(th);
 	return tls->m != NULL ? &tls->m->stack : NULL;
 }
 

@@ -149,6 +149,7 @@ struct co_tls {
 	int nopark;               /* > 0: block the kernel thread instead */
 	int vforked;              /* the child of a vfork: keep no books */
 	struct co_parker parker;  /* where self is NULL */
+	_Atomic int nudged;       /* likewise: its next wait ends at once */
 	struct co_sig *deferred;  /* where there is neither self nor m */
 	struct co_sig deferred_one;
 	void (*once)(void);       /* hook/once.c */
@@ -201,6 +202,10 @@ co_claim_and_wake(struct co_parker *p, enum co_why why)
 	if (co_claim(p, why, &parked))
 		co_wake(p, parked);
 }
+
+/* A thread that is not a coroutine, whose co_tls this is, is to look at what has
+ * come for it: the wait that it is in, or else its next, ends as CO_SIGNAL. */
+void co_nudge_thread(struct co_tls *tls);
 
 /* Sleep; CO_TIMEOUT, or CO_SIGNAL if may_interrupt. */
 enum co_why co_sleep(int64_t deadline, const char *why, bool may_interrupt);

@@ -189,6 +189,9 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 	uint32_t s = CO_ARMED;
 	long r;
 
+	/* After it is armed: who nudges sets this and then claims. */
+	if (atomic_load(&co_tls.nudged) && atomic_exchange(&co_tls.nudged, 0))
+		co_claim_and_wake(p, CO_SIGNAL);
 	if (!atomic_compare_exchange_strong(&p->state, &s, CO_PARKED))
 		return;
 	while (atomic_load(&p->state) == CO_PARKED) {
@@ -203,6 +206,13 @@ park_thread(struct co_parker *p, int64_t deadline, bool may_interrupt)
 			atomic_compare_exchange_strong(
 				&p->state, &s, CO_CLAIMED | CO_SIGNAL << 8);
 	}
+}
+
+void
+co_nudge_thread(struct co_tls *tls)
+{
+	atomic_store(&tls->nudged, 1);
+	co_claim_and_wake(&tls->parker, CO_SIGNAL);
 }
 
 /* Nobody sets the clock for who has run on without a slot, or has not yet seen
