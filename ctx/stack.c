@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.c - slabs of stacks, a free list for each size. */
+#include <link.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -33,10 +34,34 @@ static int nclasses;
 static _Atomic(enum co_guard) kind_;
 static enum co_guard asked_;
 
+static int prot = PROT_READ | PROT_WRITE;
+
+/* Does anything of the program run code on its stack, such as GNU C's nested
+ * functions?  Then all its stacks are such, as glibc's and the kernel's. */
+static int
+find_exec(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	int i, is_main = info->dlpi_name == NULL || *info->dlpi_name == '\0';
+	int stated = 0;
+
+	(void)size;
+	(void)arg;
+	for (i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_GNU_STACK) {
+			stated = 1;
+			if (info->dlpi_phdr[i].p_flags & PF_X)
+				prot |= PROT_EXEC;
+		}
+	if (is_main && !stated && info->dlpi_phnum > 0)
+		prot |= PROT_EXEC;
+	return 0;
+}
+
 void
 co_stack_init(enum co_guard kind)
 {
 	kind_ = asked_ = kind;
+	dl_iterate_phdr(find_exec, NULL);
 }
 
 enum co_guard
@@ -112,7 +137,7 @@ class_of(size_t size, size_t guard)
 static char *
 map(size_t len)
 {
-	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+	char *p = mmap(NULL, len, prot,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
 		       -1, 0);
 
