@@ -44,6 +44,22 @@ has_cpus(const pthread_attr_t *attr)
 	return false;
 }
 
+/* glibc 2.32; 0 if the object has a mask of signals. */
+int pthread_attr_getsigmask_np(const pthread_attr_t *attr, sigset_t *set)
+	__attribute__((weak));
+
+static const uint64_t *
+read_mask(const pthread_attr_t *attr, uint64_t *mask)
+{
+	sigset_t set;
+
+	if (pthread_attr_getsigmask_np == NULL ||
+	    pthread_attr_getsigmask_np(attr, &set) != 0)
+		return NULL;
+	memcpy(mask, &set, sizeof(*mask));
+	return mask;
+}
+
 /* What of an attribute object we can honour; false: only a kernel thread can,
  * real-time scheduling for one. */
 static bool
@@ -105,6 +121,7 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 {
 	struct co_birth b = { .fn = fn, .arg = arg };
 	struct co *co;
+	uint64_t mask;
 	int err, saved = errno;
 
 	if (unlikely(co_exclude_any) && co_exclude_owns(fn, arg))
@@ -114,6 +131,8 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 		return real.pthread_create(th, attr, fn, arg);
 	if (unlikely(co_runtime_owns(fn)) || !read_attr(attr, &b))
 		return co_create_native(th, attr, fn, arg);
+	if (attr != NULL)
+		b.mask = read_mask(attr, &mask);
 	err = co_spawn(&b, &co);
 	if (err != 0)
 		return err;

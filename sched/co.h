@@ -257,6 +257,7 @@ struct co_birth {
 	size_t guard;
 	void *own;             /* the program's own stack, or NULL */
 	bool detached, light;
+	const uint64_t *mask;  /* of signals; NULL: the creator's */
 	void *(*fn)(void *);
 	void *arg;
 };
@@ -502,7 +503,8 @@ void co_sig_forked(void);
 
 /* sig.c: masks and alternate stacks follow the coroutine. */
 void co_sig_switch(struct co_m *m, struct co *from, struct co *to);
-void co_sig_born(struct co *co);
+/* mask NULL: the caller's. */
+void co_sig_born(struct co *co, const uint64_t *mask);
 void co_sig_gone(struct co *co);
 void co_sig_m_start(struct co_m *m);
 void co_sig_run_pending(struct co *self);

@@ -399,7 +399,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	if (self != NULL && self->name[0] != '\0' && !self->is_main)
 		memcpy(co->name, self->name, sizeof(co->name));
 	co_critical_begin();
-	co_sig_born(co);
+	co_sig_born(co, b->mask);
 	list(co);
 	atomic_fetch_add(&co_count, 1);
 	if (b->light)

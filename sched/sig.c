@@ -88,13 +88,15 @@ co_sig_idle_mask(void)
 }
 
 void
-co_sig_born(struct co *co)
+co_sig_born(struct co *co, const uint64_t *given)
 {
 	struct co *self = co_tls.self;
 	uint64_t mask = self ? self->sigmask : 0;
 	bool changed;
 
-	if (self == NULL || self->uses_masks || self->in_handler)
+	if (given != NULL)
+		mask = *given & ~KILLSTOP;
+	else if (self == NULL || self->uses_masks || self->in_handler)
 		sys_sigmask(SIG_BLOCK, NULL, &mask);
 	co_lock(&mask_lock);
 	masks++;

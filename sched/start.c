@@ -68,6 +68,10 @@ co_start(int workers)
 	m->stack = stack;
 	m->tid = (int)sys0(SYS_gettid);
 	sys3(SYS_get_robust_list, 0, &m->robust_head, &len);
+	co->robust_head = m->robust_head;
+	/* glibc's block is the same in all threads. */
+	co->tcb.clear_tid = (int *)(co_ctx_tp() +
+				    ((uintptr_t)tcb.clear_tid - tcb.ctx.tp));
 	tls = (struct co_tls *)(tcb.ctx.tp +
 				((uintptr_t)&co_tls - co_ctx_tp()));
 	tls->m = m;
@@ -82,7 +86,7 @@ co_start(int workers)
 	co->m = m;
 	sys2(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
 	co_sig_m_start(m);
-	co_sig_born(co);
+	co_sig_born(co, NULL);
 	co_main_alive = co;
 	co_clock_set();
 	co_tls.self = co;
