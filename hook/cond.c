@@ -34,14 +34,17 @@ wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
 COHOOK_EXPORT int
 pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
+	bool begun;
 	int r;
 
 	if (likely(!co_active))
 		return real.pthread_cond_wait(c, m);
 	if (co_cond_pshared(c)) {
+		begun = co_owner_begin(m);
 		co_region_begin("pthread_cond_wait", true);
 		r = real.pthread_cond_wait(c, m);
 		co_region_end();
+		co_owner_end(begun);
 		return r;
 	}
 	return wait_until(c, m, CO_FOREVER);
@@ -51,14 +54,17 @@ COHOOK_EXPORT int
 pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
 		       const struct timespec *ts)
 {
+	bool begun;
 	int r;
 
 	if (likely(!co_active) || !co_ts_valid(ts) || !co_lock_clock(clock))
 		return real.pthread_cond_clockwait(c, m, clock, ts);
 	if (co_cond_pshared(c)) {
+		begun = co_owner_begin(m);
 		co_region_begin("pthread_cond_clockwait", true);
 		r = real.pthread_cond_clockwait(c, m, clock, ts);
 		co_region_end();
+		co_owner_end(begun);
 		return r;
 	}
 	return wait_until(c, m, co_deadline_abs(clock, ts));
@@ -68,14 +74,17 @@ COHOOK_EXPORT int
 pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
 		       const struct timespec *ts)
 {
+	bool begun;
 	int r;
 
 	if (likely(!co_active) || !co_ts_valid(ts))
 		return real.pthread_cond_timedwait(c, m, ts);
 	if (co_cond_pshared(c)) {
+		begun = co_owner_begin(m);
 		co_region_begin("pthread_cond_timedwait", true);
 		r = real.pthread_cond_timedwait(c, m, ts);
 		co_region_end();
+		co_owner_end(begun);
 		return r;
 	}
 	return wait_until(c, m,

@@ -23,6 +23,11 @@ co_let_in(const void *addr, int n)
 		co_yield();
 }
 
+/* Around each call of glibc's that locks or unlocks m: the caller is then one
+ * that the kernel knows, if it must be (owner.c). */
+bool co_owner_begin(const pthread_mutex_t *m);
+void co_owner_end(bool begun);
+
 /* Wait for m in the lot; what its trylock says in the end, or ETIMEDOUT. */
 int co_mutex_wait(pthread_mutex_t *m, int64_t deadline);
 

@@ -11,24 +11,29 @@
 /* glibc's __kind, part of its ABI (static initialisers hold it): the type in
  * the low bits, then ROBUST 16, PRIO_INHERIT 32, PRIO_PROTECT 64, PSHARED 128
  * (nptl/pthreadP.h). */
-enum { TYPE = 3, ERRORCHECK = 2, INHERIT = 32, SHARED = 128 };
-enum { SPECIAL = 16 | INHERIT | 64 | SHARED };
+enum { TYPE = 3, ERRORCHECK = 2, ROBUST = 16, INHERIT = 32, SHARED = 128 };
+enum { SPECIAL = ROBUST | INHERIT | 64 | SHARED };
 
 /* Priority inheritance has the kernel look for the owner among its threads,
- * where a coroutine is not; and coroutines have no priorities to inherit. */
+ * where a coroutine is not; and coroutines have no priorities to inherit.
+ * glibc says of every robust mutex that it is shared, and waits for it so
+ * whatever it says: here it is what tells one from the other (owner.c). */
 COHOOK_EXPORT int
 pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
 {
-	int r = real.pthread_mutex_init(m, attr);
+	int r = real.pthread_mutex_init(m, attr), shared;
 
-	if (r == 0 && attr != NULL && co_may_start() &&
-	    (m->__data.__kind & (INHERIT | SHARED)) == INHERIT)
-		m->__data.__kind &= ~INHERIT;
-	return r;
+	if (r != 0 || attr == NULL || !co_may_start() ||
+	    !(m->__data.__kind & (INHERIT | ROBUST)) ||
+	    pthread_mutexattr_getpshared(attr, &shared) != 0 ||
+	    shared == PTHREAD_PROCESS_SHARED)
+		return r;
+	m->__data.__kind &= ~(INHERIT | SHARED);
+	return 0;
 }
 COHOOK_ALIAS(__pthread_mutex_init, pthread_mutex_init);
 
-static bool
+static inline bool
 special(const pthread_mutex_t *m)
 {
 	return m->__data.__kind & SPECIAL;
@@ -74,25 +79,34 @@ co_mutex_wait(pthread_mutex_t *m, int64_t deadline)
 	}
 }
 
+static int
+lock_special(pthread_mutex_t *m)
+{
+	static const struct timespec past = { 0, 0 };
+	bool begun = co_owner_begin(m);
+	int r;
+
+	/* Not trylock, by which glibc forgets to unlock a robust one that
+	 * cannot be recovered. */
+	r = real.pthread_mutex_timedlock(m, &past);
+	if (r == ETIMEDOUT) {
+		co_region_begin("pthread_mutex_lock", true);
+		r = real.pthread_mutex_lock(m);
+		co_region_end();
+	}
+	co_owner_end(begun);
+	return r;
+}
+
 COHOOK_EXPORT int
 pthread_mutex_lock(pthread_mutex_t *m)
 {
-	static const struct timespec past = { 0, 0 };
 	int r, saved;
 
 	if (likely(!co_active))
 		return real.pthread_mutex_lock(m);
-	if (unlikely(special(m))) {
-		/* Not trylock, by which glibc forgets to unlock a robust one
-		 * that cannot be recovered. */
-		r = real.pthread_mutex_timedlock(m, &past);
-		if (r != ETIMEDOUT)
-			return r;
-		co_region_begin("pthread_mutex_lock", true);
-		r = real.pthread_mutex_lock(m);
-		co_region_end();
-		return r;
-	}
+	if (unlikely(special(m)))
+		return lock_special(m);
 	r = real.pthread_mutex_trylock(m);
 	if (likely(r != EBUSY))
 		return r;
@@ -108,7 +122,15 @@ COHOOK_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
 COHOOK_EXPORT int
 pthread_mutex_trylock(pthread_mutex_t *m)
 {
-	return real.pthread_mutex_trylock(m);
+	bool begun;
+	int r;
+
+	if (likely(!co_active) || likely(!special(m)))
+		return real.pthread_mutex_trylock(m);
+	begun = co_owner_begin(m);
+	r = real.pthread_mutex_trylock(m);
+	co_owner_end(begun);
+	return r;
 }
 COHOOK_ALIAS(__pthread_mutex_trylock, pthread_mutex_trylock);
 
@@ -116,6 +138,7 @@ COHOOK_EXPORT int
 pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
 			const struct timespec *ts)
 {
+	bool begun;
 	int r, saved;
 
 	if (likely(!co_active))
@@ -127,9 +150,11 @@ pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
 		return r;
 	if (special(m) || !co_ts_valid(ts) ||
 	    (co_tls.self != NULL && owned_errorcheck(m))) {
+		begun = special(m) && co_owner_begin(m);
 		co_region_begin("pthread_mutex_clocklock", true);
 		r = real.pthread_mutex_clocklock(m, clock, ts);
 		co_region_end();
+		co_owner_end(begun);
 		return r;
 	}
 	saved = errno;
@@ -147,9 +172,34 @@ pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *ts)
 }
 
 COHOOK_EXPORT int
+pthread_mutex_consistent(pthread_mutex_t *m)
+{
+	bool begun;
+	int r;
+
+	if (likely(!co_active))
+		return real.pthread_mutex_consistent(m);
+	begun = co_owner_begin(m);
+	r = real.pthread_mutex_consistent(m);
+	co_owner_end(begun);
+	return r;
+}
+
+static int
+unlock(pthread_mutex_t *m)
+{
+	bool begun = unlikely(co_active) && unlikely(special(m)) &&
+		     co_owner_begin(m);
+	int r = real.pthread_mutex_unlock(m);
+
+	co_owner_end(begun);
+	return r;
+}
+
+COHOOK_EXPORT int
 pthread_mutex_unlock(pthread_mutex_t *m)
 {
-	int r = real.pthread_mutex_unlock(m);
+	int r = unlock(m);
 
 	/* m may be freed by now: only its address is used. */
 	if (unlikely(co_active) && r == 0)
@@ -168,7 +218,7 @@ co_mutex_lock(pthread_mutex_t *m)
 int
 co_mutex_unlock(pthread_mutex_t *m)
 {
-	int r = real.pthread_mutex_unlock(m);
+	int r = unlock(m);
 
 	if (r == 0)
 		co_lot_wake(m, 1);

@@ -15,7 +15,8 @@
 enum { MOST = 2048 };
 
 static void
-owner_died(struct robust_list_head *head, struct robust_list *entry, int tid)
+owner_died(struct robust_list_head *head, struct robust_list *entry, int tid,
+	   int kernel_tid)
 {
 	_Atomic uint32_t *word;
 	uint32_t v;
@@ -23,7 +24,8 @@ owner_died(struct robust_list_head *head, struct robust_list *entry, int tid)
 	word = (_Atomic uint32_t *)((uintptr_t)entry + head->futex_offset);
 	v = atomic_load(word);
 	do {
-		if ((v & FUTEX_TID_MASK) != (uint32_t)tid)
+		if ((v & FUTEX_TID_MASK) != (uint32_t)tid &&
+		    (v & FUTEX_TID_MASK) != (uint32_t)kernel_tid)
 			return;
 	} while (!atomic_compare_exchange_weak(
 		word, &v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
@@ -37,8 +39,13 @@ co_robust_end(struct co *co)
 {
 	struct robust_list_head *head = co->robust_head;
 	struct robust_list *e, *next;
-	int n;
+	int n, kernel_tid = co->tid; /* in some it stands so: owner.c */
 
+	if (co->pinned != NULL) {
+		kernel_tid = co->pinned->tid;
+		/* Its kernel thread ends later than what is on its stack. */
+		sys2(SYS_set_robust_list, co->pinned->robust_head, 24);
+	}
 	if (head == NULL || head->list.next == &head->list)
 		return;
 	for (e = head->list.next, n = 0; e != &head->list && n < MOST;
@@ -46,7 +53,7 @@ co_robust_end(struct co *co)
 		/* Bit 0 is set for priority inheritance. */
 		e = (struct robust_list *)((uintptr_t)e & ~(uintptr_t)1);
 		next = e->next; /* before anybody can lock it again */
-		owner_died(head, e, co->tid);
+		owner_died(head, e, co->tid, kernel_tid);
 	}
 	head->list.next = &head->list;
 	/* glibc's is doubly linked; the other link stands before the head

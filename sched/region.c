@@ -102,6 +102,10 @@ co_pin(void)
 			sys0(SYS_sched_yield);
 	}
 	if (left) {
+		/* The kernel sees to those of its robust mutexes that name
+		 * this kernel thread as their owner. */
+		if (self->robust_head != NULL)
+			sys2(SYS_set_robust_list, self->robust_head, 24);
 		pass_signals_on(self, self->m);
 		co_comm_co(self);
 	}
