@@ -23,4 +23,8 @@ int capget(void *header, void *data);
 /* futex.c: false: it is the kernel's alone. */
 bool co_futex(long arg[6], long *ret);
 
+/* pin.c: of those that have no name in libc, or mean all threads there, what is
+ * one thread's alone; false: it is for the kernel as it is. */
+bool co_pin_syscall(long nr, const long a[6], long *ret);
+
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 
 #include "ctx/sys.h"
 #include "hook/calls.h"
@@ -544,6 +545,8 @@ timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
 	struct sigevent mine;
 	struct co *co;
 
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		pin(); /* the kernel thread's own time, and nobody else's */
 	if (likely(me() == NULL) || ev == NULL ||
 	    !co_get(&mine, ev, sizeof(mine)) ||
 	    mine.sigev_notify != SIGEV_THREAD_ID)
@@ -560,4 +563,125 @@ timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
 	co->thread_timer = 1;
 	mine._sigev_un._tid = co->pinned->tid;
 	return real.timer_create(clock, &mine, timer);
+}
+
+/* CPU time is a kernel thread's: it is counted from here. */
+COHOOK_EXPORT int
+pthread_getcpuclockid(pthread_t th, clockid_t *clock)
+{
+	struct co *co = co_active ? co_of_thread(th) : NULL;
+	long tid;
+
+	if (co == NULL)
+		return real.pthread_getcpuclockid(th, clock);
+	/* It is asked what it is told is its id, and is pinned with that. */
+	if (co == co_tls.self)
+		pin();
+	else if (co->pinned == NULL)
+		change(co, SYS_gettid, 0, 0, 0, 0, -1, NULL, 0);
+	tid = co->pinned != NULL ? co->pinned->tid : co->m->tid;
+	/* clock_getcpuclockid(3): the kernel's encoding of a thread's clock. */
+	*clock = (clockid_t)(~(unsigned)tid << 3 | 6);
+	return 0;
+}
+
+/* Its tracer is a kernel thread to the traced. */
+COHOOK_EXPORT long
+ptrace(enum __ptrace_request request, ...)
+{
+	va_list ap;
+	pid_t pid;
+	void *addr, *data;
+
+	va_start(ap, request);
+	pid = va_arg(ap, pid_t);
+	addr = va_arg(ap, void *);
+	data = va_arg(ap, void *);
+	va_end(ap);
+	if (request != PTRACE_TRACEME)
+		pin();
+	return real.ptrace(request, pid, addr, data);
+}
+
+/* --- by their numbers, for want of a name, or of the same meaning --- */
+
+/* Which argument is a thread's id; -1: none is. */
+static int
+tid_at(long nr, const long a[6])
+{
+	enum { IOPRIO_WHO_PROCESS = 1 };
+
+	switch (nr) {
+	case SYS_sched_getaffinity: /* says how many bytes */
+	case SYS_sched_setattr:
+	case SYS_sched_getattr:
+		return 0;
+	case SYS_getpriority: /* is 20 less the nice value */
+		return (int)a[0] == PRIO_PROCESS ? 1 : -1;
+	case SYS_ioprio_set:
+	case SYS_ioprio_get:
+		return (int)a[0] == IOPRIO_WHO_PROCESS ? 1 : -1;
+	default:
+		return -1;
+	}
+}
+
+/* Does it change, or measure, the calling thread alone? */
+static bool
+is_the_threads(long nr, const long a[6])
+{
+	enum { JOIN_SESSION_KEYRING = 1, SET_REQKEY_KEYRING = 14 };
+
+	switch (nr) {
+	case SYS_sched_setattr:
+	case SYS_ioprio_set:
+	case SYS_seccomp:
+	case SYS_set_mempolicy:
+#ifdef SYS_landlock_restrict_self
+	case SYS_landlock_restrict_self:
+#endif
+	/* Unlike libc's, which are for all threads. */
+	case SYS_setuid:
+	case SYS_setgid:
+	case SYS_setreuid:
+	case SYS_setregid:
+	case SYS_setresuid:
+	case SYS_setresgid:
+	case SYS_setgroups:
+		return true;
+	case SYS_keyctl:
+		return a[0] == JOIN_SESSION_KEYRING ||
+		       a[0] == SET_REQKEY_KEYRING;
+	case SYS_perf_event_open:
+		return (pid_t)a[1] == 0;
+	case SYS_ptrace:
+		return a[0] != PTRACE_TRACEME;
+	default:
+		return false;
+	}
+}
+
+bool
+co_pin_syscall(long nr, const long a[6], long *ret)
+{
+	struct co *co;
+	int at = tid_at(nr, a);
+	long arg[6], r;
+	bool its = is_the_threads(nr, a);
+
+	co = at >= 0 ? co_of_pid((pid_t)a[at]) : NULL;
+	if (its && (at < 0 || co == co_tls.self))
+		pin();
+	if (co == NULL)
+		return false;
+	memcpy(arg, a, sizeof(arg));
+	arg[at] = kernel_tid(co);
+	if (its && co != co_tls.self && co->pinned == NULL)
+		r = -ESRCH; /* another's that has none of its own */
+	else
+		r = sys6(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+	*ret = r < 0 ? -1 : r;
+	if (r < 0)
+		errno = (int)-r;
+	return true;
 }

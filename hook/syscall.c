@@ -251,6 +251,8 @@ raw_gettid(const long a[6])
 static long
 by_hook(long nr, const long a[6])
 {
+	long r;
+
 	switch (nr) {
 #define CALL(number, hook, ...) \
 	case SYS_##number:      \
@@ -262,7 +264,7 @@ by_hook(long nr, const long a[6])
 #undef CALL
 #undef RAW
 	default:
-		return to_kernel(nr, a);
+		return co_pin_syscall(nr, a, &r) ? r : to_kernel(nr, a);
 	}
 }
 

@@ -51,7 +51,7 @@ static const char keeps[] =
 	"pthread_getname_np pthread_getaffinity_np gettid pthread_exit "
 	"thrd_exit thrd_create thrd_detach pthread_key_create "
 	"__pthread_key_create pthread_key_delete tss_create tss_delete "
-	"pthread_mutex_consistent "
+	"pthread_mutex_consistent pthread_getcpuclockid ptrace "
 	"pthread_mutex_init __pthread_mutex_init pthread_mutex_trylock "
 	"__pthread_mutex_trylock pthread_mutex_unlock __pthread_mutex_unlock "
 	"mtx_unlock pthread_cond_signal pthread_cond_broadcast cnd_signal "

@@ -301,8 +301,8 @@ TEST(readers_of_either_kind_see_no_write_half_done)
 	int i;
 
 	for (i = 0; i < 2 * EACH; i++)
-		th[i] = i % 2 ? thr_start(reads_and_writes, thr_ptr(i))
-			      : start_native(reads_and_writes, thr_ptr(i));
+		th[i] = i % 2 ? thr_start(reads_and_writes, thr_ptr(i)) :
+				start_native(reads_and_writes, thr_ptr(i));
 	for (i = 0; i < 2 * EACH; i++)
 		thr_join(th[i]);
 	CHECK_INT(both.pair[0], 2 * EACH * ROUNDS / 5);
@@ -329,8 +329,8 @@ TEST(threads_of_either_kind_meet_at_a_barrier)
 
 	OK(pthread_barrier_init(&both.bar, NULL, 2 * EACH));
 	for (i = 0; i < 2 * EACH; i++)
-		th[i] = i % 2 ? thr_start(meets, NULL)
-			      : start_native(meets, NULL);
+		th[i] = i % 2 ? thr_start(meets, NULL) :
+				start_native(meets, NULL);
 	for (i = 0; i < 2 * EACH; i++)
 		thr_join(th[i]);
 	CHECK_INT(both.serial, 100);
@@ -368,8 +368,8 @@ TEST(pthread_kill_reaches_threads_of_either_kind)
 
 	OK(sigaction(SIGUSR1, &sa, NULL));
 	for (i = 0; i < 20; i++)
-		th[i] = i % 2 ? thr_start(waits_for_signal, NULL)
-			      : start_native(waits_for_signal, NULL);
+		th[i] = i % 2 ? thr_start(waits_for_signal, NULL) :
+				start_native(waits_for_signal, NULL);
 	thr_until(&began, 20);
 	for (i = 0; i < 20; i++)
 		OK(pthread_kill(th[i], SIGUSR1));
