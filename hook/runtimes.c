@@ -7,7 +7,10 @@
  * creator wait until the new thread runs, which one that shares its kernel
  * thread does not.  Others are schedulers or collectors that rely on their
  * threads being the kernel's: they suspend them by signals, and make system
- * calls without libc.  COHOOK_THREADS=convert takes those all the same.
+ * calls without libc.  And OpenMP's teams compute, a thread for each CPU, and
+ * wait for one another by spinning and by futexes past libc: only their own
+ * threads are left out, for the others are none of their affair.
+ * COHOOK_THREADS=convert takes all but the first two.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -18,13 +21,17 @@
 #include "hook/runtimes.h"
 #include "hook/wait.h"
 
-/* By the name of a library that has it, up to the version. */
+/* By the name of a library that has it, up to the version.  A team has none:
+ * nobody needs to be told. */
 static const struct {
 	const char *library, *name;
 } known[] = {
 	{ "libjvm.so", "the Java virtual machine" },
 	{ "libjli.so", "the Java virtual machine" }, /* java(1), before that */
 	{ "libcoreclr.so", "the .NET runtime" },
+	{ "libgomp.so", NULL },
+	{ "libomp.so", NULL },
+	{ "libiomp5.so", NULL },
 };
 
 /* Go's linker leaves its build id in each program and library, loaded, as a
@@ -59,28 +66,35 @@ is_go(const struct dl_phdr_info *info)
 	return false;
 }
 
-/* The runtime that a loaded module is, or NULL. */
-static const char *
-runtime_of(const struct dl_phdr_info *info)
+/* What a loaded module is, and in *name whose, unless it is a team. */
+static enum co_runtime
+runtime_of(const struct dl_phdr_info *info, const char **name)
 {
 	const char *base = strrchr(info->dlpi_name, '/');
 	size_t i;
 
 	base = base != NULL ? base + 1 : info->dlpi_name;
-	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strcmp(base, known[i].library) == 0)
-			return known[i].name;
-	return is_go(info) ? "the Go runtime" : NULL;
+	for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strncmp(base, known[i].library, strlen(known[i].library)) !=
+		    0)
+			continue;
+		*name = known[i].name;
+		return *name != NULL ? CO_RUNTIME : CO_RUNTIME_TEAM;
+	}
+	*name = "the Go runtime";
+	return is_go(info) ? CO_RUNTIME : CO_RUNTIME_NONE;
 }
 
 static int
 look(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	const char **found = arg;
+	const char **found = arg, *name;
 
 	(void)size;
-	*found = runtime_of(info);
-	return *found != NULL;
+	if (runtime_of(info, &name) != CO_RUNTIME)
+		return 0;
+	*found = name;
+	return 1;
 }
 
 /* The request by which a program asks (valgrind.h, RUNNING_ON_VALGRIND): four
@@ -121,17 +135,18 @@ co_runtime_here(void)
 	return found;
 }
 
-/* --- one that came later, when others' threads are coroutines already --- */
+/* --- whose is a thread? --- */
 
 struct where {
 	uintptr_t at;
-	bool found;
+	enum co_runtime found;
 };
 
 static int
 look_there(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct where *w = arg;
+	const char *name;
 	uintptr_t begin;
 	int i;
 
@@ -141,30 +156,30 @@ look_there(struct dl_phdr_info *info, size_t size, void *arg)
 		if (info->dlpi_phdr[i].p_type != PT_LOAD || w->at < begin ||
 		    w->at - begin >= info->dlpi_phdr[i].p_memsz)
 			continue;
-		w->found = runtime_of(info) != NULL;
+		w->found = runtime_of(info, &name);
 		return 1;
 	}
 	return 0;
 }
 
 /* Few functions are ever the first of a thread, and each makes many: those
- * that were asked for last are kept, with the answer in the lowest bit. */
-bool
-co_runtime_owns(void *(*fn)(void *))
+ * that were asked for last are kept, with the answer in the lowest bits. */
+enum co_runtime
+co_runtime_of(void *(*fn)(void *))
 {
-	enum { SLOTS = 64 };
+	enum { SLOTS = 64, BITS = 2 };
 	static _Atomic uint64_t asked[SLOTS];
 	uint64_t at = (uintptr_t)fn, had;
 	_Atomic uint64_t *slot;
 	struct where w = { .at = at };
 
 	if (co_env.convert)
-		return false;
+		return CO_RUNTIME_NONE;
 	slot = &asked[(at * UINT64_C(0x9e3779b97f4a7c15)) >> 58];
 	had = atomic_load_explicit(slot, memory_order_relaxed);
-	if (likely(had >> 1 == at))
-		return had & 1;
+	if (likely(had >> BITS == at))
+		return had & ((1 << BITS) - 1);
 	dl_iterate_phdr(look_there, &w);
-	atomic_store_explicit(slot, at << 1 | w.found, memory_order_relaxed);
+	atomic_store_explicit(slot, at << BITS | w.found, memory_order_relaxed);
 	return w.found;
 }

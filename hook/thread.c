@@ -126,10 +126,12 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 
 	if (unlikely(co_exclude_any) && co_exclude_owns(fn, arg))
 		return co_create_native(th, attr, fn, arg);
+	if (unlikely(co_runtime_of(fn) == CO_RUNTIME_TEAM))
+		return co_create_native(th, attr, fn, arg);
 	/* What a pinned one creates takes after it. */
 	if (co_tls.nopark > 0 || co_start_now() != 0)
 		return real.pthread_create(th, attr, fn, arg);
-	if (unlikely(co_runtime_owns(fn)) || !read_attr(attr, &b))
+	if (unlikely(co_runtime_of(fn) != CO_RUNTIME_NONE) || !read_attr(attr, &b))
 		return co_create_native(th, attr, fn, arg);
 	if (attr != NULL)
 		b.mask = read_mask(attr, &mask);

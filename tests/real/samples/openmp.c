@@ -2,6 +2,7 @@
 /* openmp.c - loops, sections, tasks, locks and barriers of OpenMP.  libgomp
  * spins, and then waits by futex calls of its own. */
 #include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,9 +24,28 @@ fib(int n)
 	return a + b;
 }
 
+/* A team for each of several threads. */
+static void *
+has_a_team(void *arg)
+{
+	long i, k, sum = 0;
+
+	for (k = 0; k < 50; k++) {
+#pragma omp parallel for num_threads(3) reduction(+ : sum)
+		for (i = 0; i < 1000; i++)
+			sum += i;
+		usleep(100);
+	}
+	*(long *)arg = sum;
+	return NULL;
+}
+
 int
 main(void)
 {
+	enum { TEAMS = 4 };
+	pthread_t th[TEAMS];
+	long sums[TEAMS];
 	static double v[N];
 	double sum = 0;
 	long n = 0, ordered = 0, tasks = 0, max = 0;
@@ -95,6 +115,13 @@ main(void)
 #pragma omp parallel num_threads(3)
 #pragma omp atomic
 	n++;
+	printf("%ld\n", n);
+	for (i = 0; i < TEAMS; i++)
+		pthread_create(&th[i], NULL, has_a_team, &sums[i]);
+	for (n = i = 0; i < TEAMS; i++) {
+		pthread_join(th[i], NULL);
+		n += sums[i];
+	}
 	printf("%ld\n", n);
 	return 0;
 }
