@@ -55,26 +55,24 @@ serve(void *arg)
 /* The CPU is chosen before the first thread is started: all threads, kernel's
  * and coroutines, then inherit it. */
 static int
-process(int number, int of, int port)
+process(int number, int of, int listener)
 {
-	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN), fd;
-	int listener = listen_at(port, SO_REUSEPORT);
+	int cpu = number % (int)sysconf(_SC_NPROCESSORS_ONLN), fd;
 	cpu_set_t one;
 	pthread_t t;
 
 	CPU_ZERO(&one);
-	CPU_SET(number % cpus, &one);
-	if (listener < 0 || (of > 1 && sched_setaffinity(0, sizeof one, &one)))
-		fail("multi_server");
+	CPU_SET(cpu, &one);
+	if (of > 1 && sched_setaffinity(0, sizeof one, &one) != 0)
+		fail("sched_setaffinity");
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	stop_at_sigterm(listener);
 	while ((fd = accept_one(listener)) >= 0)
 		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
 			close(fd);
 		else
 			pthread_detach(t);
-	printf("process %d cpu %d requests %ld\n", number,
-	       of > 1 ? number % cpus : -1, requests);
+	printf("process %d cpu %d requests %ld\n", number, of > 1 ? cpu : -1,
+	       requests);
 	return fflush(stdout) != 0;
 }
 
@@ -82,28 +80,36 @@ int
 main(int argc, char **argv)
 {
 	int of = argc > 1 ? atoi(argv[1]) : 1, sig, status, bad = 0;
-	int holder = listen_at(0, SO_REUSEPORT), port;
+	int listener[64], port = 0;
 	pid_t pid[64];
 	sigset_t term;
 
-	if (of < 1 || of > 64 || holder < 0)
+	if (of < 1 || of > 64)
 		return 2;
 	busy_ns = argc > 2 ? atol(argv[2]) * 1000 : 0;
-	port = port_of(holder);
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	sigprocmask(SIG_BLOCK, &term, NULL);
+	/* All of them listen before anybody can know the port. */
+	for (int i = 0; i < of; i++) {
+		listener[i] = listen_at(port, SO_REUSEPORT);
+		if (listener[i] < 0)
+			fail("listen");
+		port = port_of(listener[i]);
+	}
 	for (int i = 0; i < of; i++) {
 		pid[i] = fork();
 		if (pid[i] == 0) {
-			close(holder);
+			for (int k = 0; k < of; k++)
+				if (k != i)
+					close(listener[k]);
+			stop_at_sigterm(listener[i]);
 			sigprocmask(SIG_UNBLOCK, &term, NULL);
-			exit(process(i, of, port));
+			exit(process(i, of, listener[i]));
 		}
 	}
-	/* What came to the holder's queue before it was closed is refused:
-	 * nobody knows the port yet. */
-	close(holder);
+	for (int i = 0; i < of; i++)
+		close(listener[i]);
 	printf("port %d\n", port);
 	fflush(stdout);
 	sigwait(&term, &sig);
