@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* debug.c - the table of debug.h, and the note that leads to it. */
 #include "sched/debug.h"
+#include "sched/watch.h"
 #include "sched/work.h"
 
 #define OF(name, type, field) { name, offsetof(struct type, field) }
@@ -21,6 +22,20 @@ const struct co_debug cohook_debug[] = {
 	AT("&active", co_active),
 	AT("&clock", co_clock),
 	AT("&version", version),
+	AT("&waits", co_watched.waits),
+	AT("&lent", co_watched.lent),
+	AT("&places", co_watched.places),
+	AT("&stacks", co_watched.stacks),
+	{ "watched.most", CO_WATCHED },
+	{ "watched.size", sizeof(struct co_watched) },
+	OF("watched.call", co_watched, call),
+	OF("watched.n", co_watched, n),
+	OF("watched.ns", co_watched, ns),
+	OF("watched.longest", co_watched, longest),
+	OF("watched.pc", co_watched, pc),
+	{ "watched.pcs", CO_WATCH_PCS },
+	OF("watched.used", co_watched, used),
+	OF("watched.stack", co_watched, size),
 	{ "co.size", sizeof(struct co) },
 	OF("co.next", co, all_next),
 	OF("co.id", co, id),
@@ -47,6 +62,8 @@ const struct co_debug cohook_debug[] = {
 	OF("m.next", co_m, all_next),
 	OF("m.tid", co_m, tid),
 	OF("m.cur", co_m, cur),
+	OF("m.blamed", co_m, blamed),
+	OF("m.blamed_at", co_m, blamed_at),
 	{ "slot.size", sizeof(struct co_slot) },
 	OF("slot.tick", co_slot, tick),
 	{ "state.ready", CO_S_READY },

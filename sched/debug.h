@@ -19,6 +19,11 @@
  *         &clock                 CLOCK_MONOTONIC, ns, a little late: what
  *                                co.since is taken from
  *         &version               text
+ *         &waits, &lent, &places, &stacks
+ *                                watched.most entries of watched.size each:
+ *                                waits and regions by call, what blocked a
+ *                                worker by place, stacks by a thread's
+ *                                function (watch.h); all 0 unless asked for
  *         &slots, &workers, &ids the address of the slots, of how many there
  *                                are (int), of the next coroutine's id
  */

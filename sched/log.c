@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* log.c - one line a time, past libc. */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ctx/sys.h"
 #include "sched/co.h"
@@ -12,6 +16,86 @@
 
 int co_log_level = CO_ERROR;
 static int log_fd = 2;
+static bool fifo;
+
+/* /dev/stderr may be one that others read and write. */
+static bool
+is_unnamed(const struct stat *st)
+{
+	struct stat pipe;
+	int fds[2];
+	bool same;
+
+	if (sys2(SYS_pipe2, fds, O_CLOEXEC) != 0)
+		return true;
+	same = sys2(SYS_fstat, fds[0], &pipe) == 0 && pipe.st_dev == st->st_dev;
+	sys1(SYS_close, fds[0]);
+	sys1(SYS_close, fds[1]);
+	return same;
+}
+
+/* A FIFO is opened to read as well: so it is there when we come before whoever
+ * reads it, and when that ends first. */
+static long
+open_log(const char *path)
+{
+	enum { HOW = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC };
+	struct stat st;
+	long fd = sys4(SYS_openat, AT_FDCWD, path, HOW | O_NONBLOCK, 0666);
+
+	if (fd < 0)
+		return fd;
+	fifo = sys2(SYS_fstat, fd, &st) == 0 && S_ISFIFO(st.st_mode) &&
+	       !is_unnamed(&st);
+	if (!fifo) {
+		sys3(SYS_fcntl, fd, F_SETFL, O_APPEND);
+		return fd;
+	}
+	sys1(SYS_close, fd);
+	return sys4(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC,
+		    0);
+}
+
+/* A SIGPIPE would be the program's, which has not written. */
+static long
+put_out(const char *s, size_t n)
+{
+	static const struct timespec zero;
+	uint64_t sigpipe = CO_SIGBIT(SIGPIPE), old;
+	long r;
+
+	sys_sigmask(SIG_BLOCK, &sigpipe, &old);
+	r = sys3(SYS_write, log_fd, s, n);
+	if (r == -EPIPE && !(old & sigpipe))
+		sys4(SYS_rt_sigtimedwait, &sigpipe, NULL, &zero, 8);
+	if (!(old & sigpipe))
+		sys_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+/* Whoever reads a FIFO is waited for, but not for ever: it may be gone. */
+static void
+write_line(const char *s, size_t n)
+{
+	static _Atomic long lost;
+	struct pollfd p = { log_fd, POLLOUT, 0 };
+	struct timespec patience = { 2, 0 };
+	char note[64];
+	long before;
+
+	before = lost;
+	if (before > 0 &&
+	    put_out(note, (size_t)co_format(note, sizeof(note),
+					    "cohook[%d] lost %ld lines\n",
+					    (int)sys0(SYS_getpid), before)) > 0)
+		atomic_fetch_sub(&lost, before);
+	if (put_out(s, n) >= 0 || !fifo)
+		return;
+	if (before == 0 && sys5(SYS_ppoll, &p, 1, &patience, NULL, 8) == 1 &&
+	    put_out(s, n) >= 0)
+		return;
+	atomic_fetch_add(&lost, 1);
+}
 
 void
 co_log_init(const char *spec)
@@ -33,8 +117,7 @@ co_log_init(const char *spec)
 			co_log_level = i;
 	if (colon == NULL || colon[1] == '\0')
 		return;
-	fd = sys4(SYS_openat, AT_FDCWD, colon + 1,
-		  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	fd = open_log(colon + 1);
 	if (fd >= 0)
 		log_fd = co_high_fd((int)fd);
 	else
@@ -105,8 +188,8 @@ format(struct out *o, const char *fmt, va_list ap)
 		case 'u':
 		case 'x':
 			put_number(o,
-				   big ? va_arg(ap, unsigned long)
-				       : va_arg(ap, unsigned),
+				   big ? va_arg(ap, unsigned long) :
+					 va_arg(ap, unsigned),
 				   *fmt == 'u' ? 10 : 16, 0);
 			break;
 		case 'p':
@@ -153,7 +236,7 @@ line(enum co_level level, const char *fmt, va_list ap)
 	put(&o, name[level], strlen(name[level]));
 	format(&o, fmt, ap);
 	*o.p++ = '\n';
-	sys3(SYS_write, log_fd, buf, o.p - buf);
+	write_line(buf, (size_t)(o.p - buf));
 }
 
 void

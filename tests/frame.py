@@ -36,7 +36,7 @@ atexit.register(clean_up)
 
 clean = {k: v for k, v in os.environ.items()
          if not k.startswith(("COHOOK", "LD_"))}
-clean.update(LC_ALL="C", TERM="dumb")
+clean.update(LC_ALL="C", TERM="dumb", TMPDIR=tmp)
 
 
 class Skip(Exception):

@@ -26,6 +26,13 @@ _cohook()
 		COMPREPLY=($(compgen -W 'madvise mprotect none' -- "$cur"))
 		return
 		;;
+	-o | --output)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
+	-e | --calls | -f | --fds | -c | --coroutines)
+		return
+		;;
 	-w | --workers | -s | --stack | -x | --exclude | -d | -n)
 		[ "$prev" = -n ] && [ "${COMP_WORDS[1]}" != top ] || return
 		;;
@@ -35,11 +42,12 @@ _cohook()
 		word=${COMP_WORDS[i]}
 		case $word in
 		-w | --workers | -s | --stack | -x | --exclude | -l | --log | \
-			--dump | --tcb | --guard)
+			--dump | --tcb | --guard | -o | --output | -e | --calls | \
+			-f | --fds | -c | --coroutines)
 			((i++))
 			;;
 		-*) ;;
-		run | stat | check | ps | dump | top)
+		run | stat | trace | check | ps | dump | top)
 			if [ "$i" = 1 ]; then
 				command=$word
 				continue
@@ -89,13 +97,18 @@ _cohook()
 	fi
 	case $cur in
 	-*)
-		[ -n "$command" ] || options="$options --version"
+		case $command in
+		'') options="$options --version" ;;
+		stat) options="$options --output --json" ;;
+		trace) options="$options --calls --fds --coroutines --output
+			--json" ;;
+		esac
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
 		;;
 	*)
 		COMPREPLY=($(compgen -c -- "$cur"))
 		[ "$COMP_CWORD" != 1 ] || COMPREPLY+=($(compgen -W \
-			'run check stat ps dump top' -- "$cur"))
+			'run check stat trace ps dump top' -- "$cur"))
 		;;
 	esac
 }

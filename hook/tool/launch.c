@@ -120,25 +120,30 @@ look_at_environment(void)
 	}
 }
 
+static void
+launch_option_line(FILE *to, int letter, const char *name, const char *meta,
+		   const char *variable, const char *help)
+{
+	char left[40];
+
+	snprintf(left, sizeof(left), "%c%c%s--%s%s%s", letter ? '-' : ' ',
+		 letter ? letter : ' ', letter ? ", " : "  ", name,
+		 meta ? " " : "", meta ? meta : "");
+	fprintf(to, "  %-19s %-15s %s\n", left, variable, help);
+}
+
 void
 launch_usage(FILE *to)
 {
-	char left[40];
 	size_t i;
 
 	fprintf(to, "Options, and the variables that they set:\n");
-	for (i = 0; i < OPTIONS; i++) {
-		const struct option_of *o = &options[i];
-
-		snprintf(left, sizeof(left), "%c%c%s--%s%s%s",
-			 o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-			 o->letter ? ", " : "  ", o->name, o->meta ? " " : "",
-			 o->meta ? o->meta : "");
-		fprintf(to, "  %-19s %-15s %s\n", left, o->variable,
-			o->help);
-	}
-	fprintf(to, "  -q, --quiet                         no word on why it "
-		    "cannot be hooked\n");
+	for (i = 0; i < OPTIONS; i++)
+		launch_option_line(to, options[i].letter, options[i].name,
+				   options[i].meta, options[i].variable,
+				   options[i].help);
+	launch_option_line(to, 'q', "quiet", NULL, "",
+			   "no word on why it cannot be hooked");
 }
 
 /* --- our other files --- */
@@ -221,41 +226,70 @@ set(const struct option_of *o, const char *argument)
 	setenv(o->variable, argument != NULL ? argument : o->value, 1);
 }
 
-int
-launch_options(int argc, char **argv)
+/* getopt_long(3)'s tables: ours, and a command's own. */
+struct tables {
+	struct option longs[OPTIONS + LAUNCH_MORE + 3];
+	char letters[2 * (OPTIONS + LAUNCH_MORE) + 8];
+};
+
+static void
+add_option(struct tables *t, size_t *n, const char *name, int letter,
+	   bool argument, int val)
 {
-	struct option longs[OPTIONS + 3];
-	char letters[2 * OPTIONS + 8], *l = letters;
-	size_t i;
+	size_t len = strlen(t->letters);
+
+	t->longs[*n].name = name;
+	t->longs[*n].has_arg = argument;
+	t->longs[(*n)++].val = val;
+	if (letter == 0)
+		return;
+	t->letters[len++] = (char)letter;
+	if (argument)
+		t->letters[len] = ':';
+}
+
+int
+launch_options(int argc, char **argv, const struct launch_more *more_options)
+{
+	const struct launch_more *m;
+	struct tables t;
+	size_t i, n = 0;
 	int c;
 
-	memset(longs, 0, sizeof(longs));
-	*l++ = '+'; /* stop at the program */
-	for (i = 0; i < OPTIONS; i++) {
-		longs[i].name = options[i].name;
-		longs[i].has_arg = options[i].meta != NULL;
-		longs[i].val = 256 + (int)i;
-		if (options[i].letter != 0) {
-			*l++ = (char)options[i].letter;
-			if (options[i].meta != NULL)
-				*l++ = ':';
-		}
-	}
-	longs[i].name = "quiet";
-	longs[i++].val = 'q';
-	longs[i].name = "help";
-	longs[i].val = 'h';
-	strcpy(l, "qh");
-	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+	memset(&t, 0, sizeof(t));
+	t.letters[0] = '+'; /* stop at the program */
+	for (i = 0; i < OPTIONS; i++)
+		add_option(&t, &n, options[i].name, options[i].letter,
+			   options[i].meta != NULL, 256 + (int)i);
+	add_option(&t, &n, "quiet", 'q', false, 'q');
+	add_option(&t, &n, "help", 'h', false, 'h');
+	for (m = more_options; m != NULL && m->name != NULL; m++)
+		add_option(&t, &n, m->name, m->letter, m->meta != NULL,
+			   m->letter);
+	while ((c = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
 		if (c == 'q') {
 			quiet = true;
 			continue;
 		}
 		if (c == 'h') {
-			printf("usage: cohook %s[options] PROGRAM [ARG...]\n\n",
-			       strcmp(argv[0], "stat") == 0 ? "stat " : "");
+			bool ours = more_options != NULL;
+
+			printf("usage: cohook %s%s[options] PROGRAM "
+			       "[ARG...]\n\n", ours ? argv[0] : "",
+			       ours ? " " : "");
+			for (m = more_options; ours && m->name != NULL; m++)
+				launch_option_line(stdout, m->letter, m->name,
+						   m->meta, "", m->help);
+			printf("%s", ours ? "\n" : "");
 			launch_usage(stdout);
 			exit(0);
+		}
+		for (m = more_options; m != NULL && m->name != NULL; m++)
+			if (c == m->letter)
+				break;
+		if (m != NULL && m->name != NULL) {
+			m->take(optarg);
+			continue;
 		}
 		for (i = 0; i < OPTIONS; i++)
 			if (c == 256 + (int)i || c == options[i].letter)
@@ -289,7 +323,7 @@ launch_exec(char **argv)
 int
 cmd_run(int argc, char **argv)
 {
-	int first = launch_options(argc, argv);
+	int first = launch_options(argc, argv, NULL);
 
 	launch_exec(argv + first);
 }

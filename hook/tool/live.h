@@ -73,6 +73,27 @@ struct live_counts {
 };
 bool live_counts(struct live *l, struct live_counts *c);
 
+/* --- watched.c: what watch.h has counted, merged and sorted --- */
+
+struct watched_entry {
+	char *call;              /* or a thread's function */
+	int64_t n, ns, longest;
+	uint64_t pc[16];         /* 0 ends them */
+	char *symbol[16], *file[16]; /* NULL: not known */
+	int64_t used, size;
+};
+struct watched_table {
+	struct watched_entry *of;
+	size_t n;
+};
+struct watched {
+	struct watched_table waits, lent, places, stacks;
+};
+void watched_read(struct live *l, struct watched *w);
+void watched_print(FILE *to, const struct watched *w);
+/* Members, a comma before each. */
+void watched_json(FILE *to, const struct watched *w);
+
 /* --- fd.c --- */
 
 /* What descriptor fd of it is: "TCP 10.0.0.1:5000 to 10.0.0.2:3306". */

@@ -17,35 +17,19 @@
 #include "hook/tool/live.h"
 
 static pid_t child;
+static bool json;
+static const char *output;
+static FILE *out;
 
-/* What is sent to us alone is for the program; what the terminal sends, it has
- * got by itself. */
-static void
-hand_on(int sig, siginfo_t *info, void *uc)
-{
-	(void)uc;
-	if (info->si_code <= 0)
-		kill(child, sig);
-}
-
-static void
-take_signals(void)
-{
-	static const int which[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP,
-				     SIGUSR1, SIGUSR2 };
-	struct sigaction sa;
-	size_t i;
-
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_sigaction = hand_on;
-	sa.sa_flags = SA_SIGINFO | SA_RESTART;
-	for (i = 0; i < sizeof(which) / sizeof(*which); i++)
-		sigaction(which[i], &sa, NULL);
-}
+struct summary {
+	struct live_counts counts;
+	bool counted;
+	struct watched watched;
+};
 
 /* Its exit status, as wait(2) has it. */
 static int
-follow(struct live_counts *counts, bool *counted, struct rusage *ru)
+follow(struct summary *sum, struct rusage *ru)
 {
 	struct live *l;
 	char *why;
@@ -65,7 +49,9 @@ follow(struct live_counts *counts, bool *counted, struct rusage *ru)
 			sig = 0;
 			l = live_open(child, &why);
 			if (l != NULL) {
-				*counted = live_counts(l, counts);
+				sum->counted = live_counts(l, &sum->counts);
+				if (sum->counted)
+					watched_read(l, &sum->watched);
 				live_close(l);
 			}
 		} else if (event == PTRACE_EVENT_STOP) {
@@ -90,34 +76,34 @@ seconds(const struct timeval *tv)
 static void
 line(const char *value, const char *text)
 {
-	fprintf(stderr, "%14s  %s\n", value, text);
+	fprintf(out, "%14s  %s\n", value, text);
 }
 
 static void
 count_line(long n, const char *text)
 {
-	char digits[32], out[48];
+	char digits[32], grouped[48];
 	size_t len, i, k = 0;
 
 	len = (size_t)snprintf(digits, sizeof(digits), "%ld", n);
 	for (i = 0; i < len; i++) {
 		if (i > 0 && (len - i) % 3 == 0)
-			out[k++] = ',';
-		out[k++] = digits[i];
+			grouped[k++] = ',';
+		grouped[k++] = digits[i];
 	}
-	out[k] = '\0';
-	line(out, text);
+	grouped[k] = '\0';
+	line(grouped, text);
 }
 
 static void
-say(const char *name, const struct live_counts *c, bool counted,
-    const struct rusage *ru, double wall)
+say(const char *name, const struct summary *sum, const struct rusage *ru,
+    double wall)
 {
+	const struct live_counts *c = &sum->counts;
 	char text[64];
 
-	fflush(stdout);
-	fprintf(stderr, "\ncohook stat: %s\n\n", name);
-	if (counted) {
+	fprintf(out, "\ncohook stat: %s\n\n", name);
+	if (sum->counted) {
 		count_line(c->started, "coroutines, main() among them");
 		count_line(c->switches, "switches to a coroutine");
 		count_line(c->kernel_threads,
@@ -136,6 +122,38 @@ say(const char *name, const struct live_counts *c, bool counted,
 	line(text, "of CPU in the program");
 	snprintf(text, sizeof(text), "%.3f s", seconds(&ru->ru_stime));
 	line(text, "of CPU in the kernel");
+	if (sum->counted)
+		watched_print(out, &sum->watched);
+}
+
+static void
+say_json(const char *name, const struct summary *sum, const struct rusage *ru,
+	 double wall, int status)
+{
+	const struct live_counts *c = &sum->counts;
+
+	fprintf(out, "{\"program\": ");
+	json_string_to(out, name);
+	if (WIFEXITED(status))
+		fprintf(out, ", \"status\": %d, \"signal\": null",
+			WEXITSTATUS(status));
+	else
+		fprintf(out, ", \"status\": null, \"signal\": %d",
+			WTERMSIG(status));
+	fprintf(out, ", \"counted\": %s,\n ", sum->counted ? "true" : "false");
+	if (sum->counted)
+		fprintf(out, "\"coroutines\": %ld, \"switches\": %ld, "
+			     "\"workers\": %ld, \"kernel_threads\": %ld,\n ",
+			(long)c->started, (long)c->switches, (long)c->workers,
+			(long)c->kernel_threads);
+	fprintf(out, "\"sleeps\": %ld, \"preemptions\": %ld, "
+		     "\"memory_kib\": %ld, \"seconds\": %.6f,\n "
+		     "\"user_seconds\": %.6f, \"system_seconds\": %.6f",
+		ru->ru_nvcsw, ru->ru_nivcsw, ru->ru_maxrss, wall,
+		seconds(&ru->ru_utime), seconds(&ru->ru_stime));
+	if (sum->counted)
+		watched_json(out, &sum->watched);
+	fprintf(out, "}\n");
 }
 
 static double
@@ -147,49 +165,49 @@ now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+static void
+take_json(const char *argument)
+{
+	(void)argument;
+	json = true;
+}
+
+static void
+take_output(const char *argument)
+{
+	output = argument;
+}
+
 int
 cmd_stat(int argc, char **argv)
 {
-	int first = launch_options(argc, argv), gate[2], status;
-	struct live_counts counts;
-	struct rlimit none = { 0, 0 };
+	static const struct launch_more more_options[] = {
+		{ "output", 'o', "FILE", take_output, "not to stderr" },
+		{ "json", 'j', NULL, take_json, "for machines" },
+		{ NULL, 0, NULL, NULL, NULL },
+	};
+	int first = launch_options(argc, argv, more_options), status;
+	struct summary sum;
 	struct rusage ru;
-	bool counted = false;
 	double begin;
-	char go;
 
-	if (pipe(gate) != 0)
-		die(EXIT_OURS, "pipe: %s", strerror(errno));
-	fflush(NULL);
-	child = fork();
-	if (child < 0)
-		die(EXIT_OURS, "fork: %s", strerror(errno));
-	if (child == 0) {
-		close(gate[1]);
-		/* Until we are seen. */
-		while (read(gate[0], &go, 1) < 0 && errno == EINTR)
-			;
-		close(gate[0]);
-		launch_exec(argv + first);
-	}
-	close(gate[0]);
-	take_signals();
+	memset(&sum, 0, sizeof(sum));
+	out = open_output(output);
+	setenv("COHOOK_STATS", "count", 0);
+	child = child_fork(argv + first);
 	/* Refused, it runs all the same, uncounted. */
 	if (ptrace(PTRACE_SEIZE, child, NULL,
 		   (void *)(intptr_t)PTRACE_O_TRACEEXIT) != 0)
 		complain("its counters cannot be read: ptrace: %s",
 			 strerror(errno));
 	begin = now();
-	close(gate[1]);
-	status = follow(&counts, &counted, &ru);
-	if (!(WIFEXITED(status) && WEXITSTATUS(status) >= EXIT_CANNOT &&
-	      !counted))
-		say(argv[first], &counts, counted, &ru, now() - begin);
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	/* As it ended, so do we; the core is its own. */
-	setrlimit(RLIMIT_CORE, &none);
-	signal(WTERMSIG(status), SIG_DFL);
-	raise(WTERMSIG(status));
-	return 128 + WTERMSIG(status);
+	child_go();
+	status = follow(&sum, &ru);
+	if (json)
+		say_json(argv[first], &sum, &ru, now() - begin, status);
+	else if (!(WIFEXITED(status) && WEXITSTATUS(status) >= EXIT_CANNOT &&
+		   !sum.counted))
+		say(argv[first], &sum, &ru, now() - begin);
+	fflush(out);
+	return child_end_as(status);
 }

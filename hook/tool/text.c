@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* text.c - what is printed, and how. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,17 +90,33 @@ wrap_end(struct wrap *w)
 /* What is no UTF-8 in the input is none in the output either: names of files
  * may be anything, and most readers take it. */
 void
-json_string(const char *s)
+json_string_to(FILE *to, const char *s)
 {
-	putchar('"');
+	putc('"', to);
 	for (; *s != '\0'; s++)
 		if (*s == '"' || *s == '\\')
-			printf("\\%c", *s);
+			fprintf(to, "\\%c", *s);
 		else if ((unsigned char)*s < ' ')
-			printf("\\u%04x", *s);
+			fprintf(to, "\\u%04x", *s);
 		else
-			putchar(*s);
-	putchar('"');
+			putc(*s, to);
+	putc('"', to);
+}
+
+void
+json_string(const char *s)
+{
+	json_string_to(stdout, s);
+}
+
+FILE *
+open_output(const char *path)
+{
+	FILE *f = path != NULL ? fopen(path, "we") : stderr;
+
+	if (f == NULL)
+		die(EXIT_OURS, "%s: %s", path, strerror(errno));
+	return f;
 }
 
 void *

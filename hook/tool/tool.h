@@ -34,8 +34,11 @@ void wrap_word(struct wrap *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void wrap_end(struct wrap *w);
 
-/* A JSON string, with its quotes. */
+/* A JSON string, with its quotes, to stdout; or elsewhere. */
 void json_string(const char *s);
+void json_string_to(FILE *to, const char *s);
+/* Where -o says, stderr without it; ends the program if it cannot be. */
+FILE *open_output(const char *path);
 
 /* Never NULL: a failure ends the program. */
 void *need(size_t size);
@@ -45,14 +48,34 @@ char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* --- launch.c: running a program --- */
 int cmd_run(int argc, char **argv);
 void launch_usage(FILE *to);
-/* Read the options and set the environment up; the program's index. */
-int launch_options(int argc, char **argv);
+/* An option of one command alone; a table of them ends without a name. */
+struct launch_more {
+	const char *name;
+	int letter;
+	const char *meta;      /* its argument; NULL: none */
+	void (*take)(const char *argument);
+	const char *help;
+};
+enum { LAUNCH_MORE = 8 };
+/* Read the options and set the environment up; the program's index.  more_options
+ * may be NULL. */
+int launch_options(int argc, char **argv,
+		   const struct launch_more *more_options);
 _Noreturn void launch_exec(char **argv);
 /* libcohook.so, wherever it is; ends the program if it is nowhere. */
 const char *launch_library(void);
 
-/* --- check.c, ps.c, stat.c --- */
+/* --- child.c: running it as our child --- */
+
+/* It waits until child_go(), then runs.  Signals sent to us are sent to it. */
+pid_t child_fork(char **argv);
+void child_go(void);
+/* End as it did, by its status as wait(2) has it: returns the exit status. */
+int child_end_as(int status);
+
+/* --- check.c, ps.c, stat.c, trace.c --- */
 int cmd_stat(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 /* Why a program would not be hooked; NULL: it would, or it is none. */
 const char *check_reason(const char *file);
