@@ -6,6 +6,21 @@
  * process-shared, nothing else; shared ones wait in the kernel. */
 #include "hook/lock.h"
 
+/* In version 2.2.5 a condition was a pointer, made at its first use and freed
+ * at its end.  Whoever was linked with that has the room of today's: it gets
+ * one of today's, or what we read of it would be what lay there before. */
+COHOOK_EXPORT int
+pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *attr)
+{
+	return real.pthread_cond_init(c, attr);
+}
+
+COHOOK_EXPORT int
+pthread_cond_destroy(pthread_cond_t *c)
+{
+	return real.pthread_cond_destroy(c);
+}
+
 static int
 wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
 {

@@ -45,15 +45,15 @@ co_layout_init(void)
 
 	memset(&plain, 0, sizeof(plain));
 	memset(&other, 0, sizeof(other));
-	pthread_cond_init(&plain, NULL);
+	real.pthread_cond_init(&plain, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&other, &attr);
+	real.pthread_cond_init(&other, &attr);
 	cond_clock = difference(&plain, &other, sizeof(plain));
 	memset(&other, 0, sizeof(other));
 	pthread_condattr_init(&attr);
 	pthread_condattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_cond_init(&other, &attr);
+	real.pthread_cond_init(&other, &attr);
 	cond_shared = difference(&plain, &other, sizeof(plain));
 	memset(&s1, 0, sizeof(s1));
 	memset(&s2, 0, sizeof(s2));
