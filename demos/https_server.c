@@ -2,9 +2,9 @@
 /* https_server.c - an ordinary program: an HTTPS server with a thread for each
  * connection, for clients to be tried against.
  *
- *     https_server CERTIFICATE KEY       on 127.0.0.1, a free port
+ *     https_server PORT CERTIFICATE KEY       on 127.0.0.1; 0, a free one
  *
- * Prints "port N" once it listens; ends when it is killed.
+ * Prints "port N" once it listens.  SIGTERM ends it, with status 0.
  *
  *     GET /get/MS/SIZE/SEED   SIZE bytes, SEED says which, after MS milliseconds
  *     GET /all/N              answers when N such requests wait at once
@@ -14,16 +14,12 @@
  */
 #define _GNU_SOURCE 1 /* strcasestr */
 
-#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "listen.h"
 
 struct conn {
 	SSL *ssl;
@@ -145,7 +141,7 @@ static void *
 serve(void *arg)
 {
 	struct conn c = { .ssl = SSL_new(ctx) };
-	int fd = (int)(long)arg, r = 1, size;
+	int fd = (int)(intptr_t)arg, r = 1, size;
 	char head[sizeof c.buf], *end;
 
 	if (c.ssl && SSL_set_fd(c.ssl, fd) && SSL_accept(c.ssl) == 1) {
@@ -172,42 +168,25 @@ serve(void *arg)
 	return NULL;
 }
 
-static void
-fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 int
 main(int argc, char **argv)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof a;
-	pthread_attr_t detached;
+	int listener, fd;
 	pthread_t t;
-	int l, fd;
 
-	signal(SIGPIPE, SIG_IGN);
 	ctx = SSL_CTX_new(TLS_server_method());
-	if (argc != 3 || !ctx ||
-	    SSL_CTX_use_certificate_file(ctx, argv[1], SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(ctx, argv[2], SSL_FILETYPE_PEM) != 1) {
-		fprintf(stderr, "usage: %s CERTIFICATE KEY\n", argv[0]);
+	if (argc != 4 || !ctx ||
+	    SSL_CTX_use_certificate_file(ctx, argv[2], SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_use_PrivateKey_file(ctx, argv[3], SSL_FILETYPE_PEM) != 1) {
+		fprintf(stderr, "usage: %s PORT CERTIFICATE KEY\n", argv[0]);
 		return 2;
 	}
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	l = socket(AF_INET, SOCK_STREAM, 0);
-	if (l < 0 || bind(l, (struct sockaddr *)&a, len) != 0 ||
-	    listen(l, 1000) != 0 ||
-	    getsockname(l, (struct sockaddr *)&a, &len) != 0)
-		fail("listen");
-	printf("port %d\n", ntohs(a.sin_port));
-	fflush(stdout);
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	while ((fd = accept(l, NULL, NULL)) >= 0)
-		if (pthread_create(&t, &detached, serve, (void *)(long)fd) != 0)
+	listener = listen_on(argv[1]);
+	while ((fd = accept_one(listener)) >= 0) {
+		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
 			close(fd);
-	fail("accept");
+		else
+			pthread_detach(t);
+	}
+	return 0;
 }

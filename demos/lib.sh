@@ -242,26 +242,34 @@ missing()
 
 install_missing()
 {
-	local packages
+	local packages before=''
 
-	packages=$(missing | tr '\n' ' ')
-	[ -n "$packages" ] || return 0
-	has apt-get || die "needed, and no apt-get to install it: $packages"
+	# Once more, for some are known only when the lists have been read.
+	while packages=$(missing | sort -u | tr '\n' ' ') &&
+		[ -n "$packages" ]; do
+		[ "$packages" != "$before" ] ||
+			die "still missing after install: $packages"
+		[ -n "$before" ] || may_install "$packages"
+		before=$packages
+		say "Missing:"
+		fold -s -w 72 <<<"$packages" | sed 's/^/    /'
+		JOB_SUDO=$SUDO
+		step "Reading the lists of packages" apt update || exit 1
+		step "Installing what is missing" \
+			apt --no-install-recommends install $packages || exit 1
+		JOB_SUDO=
+	done
+}
+
+may_install()
+{
+	has apt-get || die "needed, and no apt-get to install it: $1"
 	SUDO=
 	if [ "$(id -u)" != 0 ]; then
-		has sudo || die "needed, and neither root nor sudo: $packages"
-		sudo -v || die "needed, but sudo says no: $packages"
+		has sudo || die "needed, and neither root nor sudo: $1"
+		sudo -v || die "needed, but sudo says no: $1"
 		SUDO='sudo -n'
 	fi
-	JOB_SUDO=$SUDO
-	say "Missing:"
-	fold -s -w 72 <<<"$packages" | sed 's/^/    /'
-	step "Reading the lists of packages" apt update || exit 1
-	step "Installing what is missing" \
-		apt --no-install-recommends install $packages || exit 1
-	JOB_SUDO=
-	packages=$(missing | tr '\n' ' ')
-	[ -z "$packages" ] || die "still missing after install: $packages"
 }
 
 build()

@@ -13,6 +13,9 @@
 #                           CMD must exec, all the way to the server
 #   private_stop NAME [SIGNAL]  sends that (TERM), and waits until it is gone;
 #                           KILL after 30 s.  At any time, and twice
+#   private_certificates DIR  an authority's ca.pem, and server.pem and
+#                           server.key, by which it vouches for localhost and
+#                           127.0.0.1; all may read them
 #   private_ready NAME CMD...  waits until CMD succeeds; fails when the server
 #                           is gone, or after 60 seconds
 
@@ -105,4 +108,27 @@ private_ready()
 	done
 	echo "no answer within 60 seconds" >&2
 	return 1
+}
+
+private_certificates()
+{
+	local dir=$1
+
+	mkdir -p "$dir" || return
+	{
+		openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+			-keyout "$dir/ca.key" -out "$dir/ca.pem" \
+			-subj "/CN=nobody but us" &&
+		openssl req -newkey rsa:2048 -nodes -keyout "$dir/server.key" \
+			-out "$dir/server.csr" -subj /CN=localhost &&
+		openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.pem" \
+			-CAkey "$dir/ca.key" -set_serial 1 -days 2 \
+			-out "$dir/server.pem" -extfile <(echo \
+			subjectAltName=DNS:localhost,IP:127.0.0.1)
+	} >"$dir/log" 2>&1 || {
+		echo "openssl makes no certificates:" >&2
+		cat "$dir/log" >&2
+		return 1
+	}
+	chmod 644 "$dir"/*
 }

@@ -3,7 +3,7 @@
 # redis_server.sh - a private, throw-away Redis server, for demos and tests.
 # To be sourced by bash.
 #
-#   redis_missing        prints the Debian packages that are still needed
+#   redis_server_missing   prints the Debian packages that are still needed
 #   redis_start DIR      starts a server in DIR (created if need be) and waits
 #                        until it answers; sets the variables below
 #   redis_again DIR      starts it once more, where it was, after a stop
@@ -28,7 +28,7 @@ redis_program()
 	command -v redis-server || command -v redis-check-rdb
 }
 
-redis_missing()
+redis_server_missing()
 {
 	redis_program >/dev/null && command -v redis-cli >/dev/null ||
 		echo redis-tools
@@ -66,7 +66,7 @@ redis_launch()
 	private_exec "$(id -un)" "$1/redis-server" --port "$REDIS_PORT" \
 		--bind 127.0.0.1 --unixsocket "$1/socket" --unixsocketperm 700 \
 		--dir "$1" --save '' --appendonly no --daemonize no \
-		--maxclients 4000 --tcp-backlog 1000 \
+		--maxclients 4000 --tcp-backlog 1000 --hz 500 \
 		>>"$1/log" 2>&1 </dev/null
 }
 

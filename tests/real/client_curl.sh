@@ -7,8 +7,8 @@
 
 need_client client_curl
 need_client https_server
-certificates "$TMP/tls" || exit 1
-certificates "$TMP/other" || exit 1
+private_certificates "$TMP/tls" || exit 1
+private_certificates "$TMP/other" || exit 1
 export TLS_CA=$TMP/tls/ca.pem TLS_OTHER_CA=$TMP/other/ca.pem
 
 HTTPS_PID=
@@ -17,7 +17,7 @@ at_exit='private_stop HTTPS'
 serve()
 {
 	private_start HTTPS private_exec "$(id -un)" env "$@" \
-		"$BUILD/tests/real/https_server" "$TMP/tls/server.pem" \
+		"$BUILD/tests/real/https_server" 0 "$TMP/tls/server.pem" \
 		"$TMP/tls/server.key" >"$TMP/port"
 	private_ready HTTPS grep -q port "$TMP/port" || exit 1
 	HTTPS_PORT=$(sed 's/port //' "$TMP/port")

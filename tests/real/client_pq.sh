@@ -11,7 +11,7 @@ postgres_bin >/dev/null || {
 	echo "there is no PostgreSQL server"
 	exit 77
 }
-certificates "$TMP/tls" || exit 1
+private_certificates "$TMP/tls" || exit 1
 at_exit=postgres_stop
 POSTGRES_OPTIONS=(-c ssl=on -c ssl_cert_file="$TMP/pg/server.pem"
 	-c ssl_key_file="$TMP/pg/server.key")

@@ -275,30 +275,6 @@ need_client()
 	exit 77
 }
 
-# certificates DIR: an authority's ca.pem, and server.pem and server.key, by
-# which it vouches for localhost and 127.0.0.1.  All may read them.
-certificates()
-{
-	local dir=$1
-
-	mkdir -p "$dir" && {
-		openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
-			-keyout "$dir/ca.key" -out "$dir/ca.pem" \
-			-subj "/CN=an authority for tests" &&
-		openssl req -newkey rsa:2048 -nodes -keyout "$dir/server.key" \
-			-out "$dir/server.csr" -subj /CN=localhost &&
-		openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.pem" \
-			-CAkey "$dir/ca.key" -set_serial 1 -days 2 \
-			-out "$dir/server.pem" -extfile <(echo \
-			subjectAltName=DNS:localhost,IP:127.0.0.1)
-	} >"$TMP/openssl" 2>&1 || {
-		echo "openssl makes no certificates:" >&2
-		cat "$TMP/openssl" >&2
-		return 1
-	}
-	chmod 644 "$dir"/*
-}
-
 # Wait until COMMAND succeeds, for others' servers, which tell nobody that
 # they are ready; no longer than 20 seconds.
 until_true()
