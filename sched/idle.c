@@ -61,30 +61,51 @@ co_kick_idle(void)
 		co_poller_kick();
 }
 
-/* Who changed the idle mask comes after it, who polls looks at it after that is
- * known: as with work.  The program is told that a signal is blocked only when
- * nobody takes it any more; but not for ever, somebody may be stopped. */
+/* Who polls is to let in all that is to be let in, anybody else no more. */
+static bool
+is_stale(const struct co_m *m)
+{
+	uint64_t mask = co_sig_idle_mask(), its = m->kmask;
+
+	return m == atomic_load(&co_polls) ? its != mask : (mask & ~its) != 0;
+}
+
+/* Who changed the idle mask comes after it, and whoever lets a signal in in its
+ * own context, or is about to, looks at it after that is known.  The program is
+ * told that a signal is blocked only when nobody takes it any more.  That takes
+ * as long as others keep them from the CPU; but not for ever, somebody may be
+ * stopped. */
 void
 co_idle_resync(void)
 {
-	enum { ENOUGH = 200 };
-	struct co_slot *s;
-	struct co_m *m = co_m();
-	int i;
+	enum { QUICK = 100, MOST = 1000 * 1000 * 1000, NAP = 50 * 1000 };
+	const struct timespec nap = { 0, NAP };
+	struct co_m *m, *self = co_m();
+	int64_t until = 0;
+	int i = 0;
 
-	if (co_nslots == 1 && m != NULL && atomic_load(&co_slots[0].m) == m)
-		return; /* nobody else can poll */
+	if (co_nslots == 1 && self != NULL &&
+	    atomic_load(&co_slots[0].m) == self)
+		return; /* nobody else looks for work */
 	atomic_thread_fence(memory_order_seq_cst);
-	m = atomic_load(&co_polls);
-	if (m == NULL || m == co_m())
-		return;
-	for (i = 0; i < ENOUGH && m->kmask != co_sig_idle_mask(); i++) {
-		s = m->slot;
-		if (s == NULL || !atomic_load(&s->idle))
-			return; /* it has found something to run */
-		co_poller_kick();
-		sys0(SYS_sched_yield);
-	}
+	for (m = co_all_m; m != NULL; m = m->all_next)
+		while (m != self && is_stale(m)) {
+			/* Two may wait for each other. */
+			if (co_tls.m != NULL)
+				co_sig_idle(co_tls.m, true);
+			if (m == atomic_load(&co_polls))
+				co_poller_kick();
+			if (i++ < QUICK) {
+				sys0(SYS_sched_yield);
+				continue;
+			}
+			if (until == 0)
+				until = co_now() + MOST;
+			else if (co_now() > until)
+				break;
+			sys4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &nap,
+			     NULL);
+		}
 }
 
 bool

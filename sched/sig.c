@@ -196,12 +196,30 @@ co_sig_m_start(struct co_m *m)
 	}
 	use_altstack(m, m->cur);
 	if (m->cur == NULL) {
-		m->kmask = ~co_sig_idle_mask(); /* not known: set it */
-		co_sig_idle(m, true);
+		m->kmask = ~CO_SIGBIT(CO_SIGSETXID); /* as it was born */
 	} else {
 		sys_sigmask(SIG_BLOCK, NULL, &mask);
 		m->kmask = mask;
 	}
+}
+
+/* The caller's kernel thread, m.  What is known of its mask never holds what the
+ * kernel lets in: co_idle_resync() looks at it meanwhile. */
+static void
+set_kmask(struct co_m *m, uint64_t want, uint64_t *old)
+{
+	m->kmask = m->kmask & want;
+	sys_sigmask(SIG_SETMASK, &want, old);
+	m->kmask = want;
+}
+
+/* As idle.c has it: whoever changes the idle mask looks at ours after that, so
+ * we look at it after ours is set. */
+static void
+set_idle_kmask(struct co_m *m)
+{
+	while (m->kmask != idle_mask)
+		set_kmask(m, idle_mask, NULL);
 }
 
 void
@@ -211,18 +229,14 @@ co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 
 	if (from != NULL && (from->uses_masks || from->in_handler)) {
 		/* Only the kernel knows: handlers change the mask past us. */
-		sys_sigmask(SIG_SETMASK, &want, &old);
+		set_kmask(m, want, &old);
 		if (m->ndeferred == 0 || ~(old | KILLSTOP) != 0)
 			set_mask(from, old);
-		if (to == NULL && want != co_sig_idle_mask()) {
-			want = co_sig_idle_mask();
-			sys_sigmask(SIG_SETMASK, &want, NULL);
-		}
-		m->kmask = want;
 	} else if (m->kmask != want) {
-		sys_sigmask(SIG_SETMASK, &want, NULL);
-		m->kmask = want;
+		set_kmask(m, want, NULL);
 	}
+	if (to == NULL)
+		set_idle_kmask(m);
 	if (m->altstack_of || (to != NULL && to->altstack_set))
 		use_altstack(m, to);
 }
@@ -381,12 +395,12 @@ co_sig_mask_changed(struct co *self)
 void
 co_sig_idle(struct co_m *m, bool polls)
 {
-	uint64_t want = polls ? idle_mask : ~CO_SIGBIT(CO_SIGSETXID);
+	uint64_t none = ~CO_SIGBIT(CO_SIGSETXID);
 
-	if (m->kmask != want) {
-		m->kmask = want;
-		sys_sigmask(SIG_SETMASK, &want, NULL);
-	}
+	if (polls)
+		set_idle_kmask(m);
+	else if (m->kmask != none)
+		set_kmask(m, none, NULL);
 }
 
 /* The handler that put them off left every signal blocked: the mask is put

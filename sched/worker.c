@@ -161,6 +161,7 @@ co_m_new(void)
 	if (m == NULL)
 		return NULL;
 	m->in = 1;
+	m->kmask = ~UINT64_C(0); /* lets in nothing: it is not born yet */
 	co_lock(&lock);
 	m->number = co_all_m != NULL ? co_all_m->number + 1 : 0;
 	m->all_next = co_all_m;
