@@ -296,6 +296,8 @@ co_io_again(struct co_io *io, ssize_t r)
 			errno = io->saved_errno;
 		return false;
 	}
+	if (unlikely(errno == EPIPE || errno == EFBIG) && io->self != NULL)
+		co_sig_own(io->self, errno == EPIPE ? SIGPIPE : SIGXFSZ);
 	if (errno != EAGAIN || io->slot == NULL || io->dontwait)
 		return false;
 	if (co_fd_nonblock(io->fd, io->slot)) {

@@ -141,6 +141,18 @@ tgkill(pid_t pid, pid_t tid, int sig)
 }
 CO_CALL(tgkill);
 
+void
+co_sig_own(struct co *self, int sig)
+{
+	const struct timespec zero = { 0, 0 };
+	uint64_t set = CO_SIGBIT(sig);
+	siginfo_t info;
+
+	if (co_sig_mask(self) & set &&
+	    sys4(SYS_rt_sigtimedwait, &set, &info, &zero, 8) == sig)
+		co_sig_queue(self, sig, &info);
+}
+
 /* --- asking --- */
 
 COHOOK_EXPORT int

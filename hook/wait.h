@@ -152,6 +152,9 @@ void co_life_init(void);
 /* signal.c: has the program a handler for it?  pthread_sigmask(3), by us. */
 bool co_is_handled(int sig);
 int co_sigmask(int how, const sigset_t *set, sigset_t *old);
+/* sigwait.c: a call of self, the caller, has failed, and with that goes a signal
+ * to its thread: if it is blocked it is not to stay with the kernel thread. */
+void co_sig_own(struct co *self, int sig);
 int co_start_now(void);      /* init.c: start the runtime if it can be */
 bool co_may_start(void);     /* it stands, or may yet */
 

@@ -340,6 +340,14 @@ co_sig_run_pending(struct co *self)
 	errno = EBUSY;
 }
 
+/* A signal that goes with an error; the cases here do not block it. */
+void
+co_sig_own(struct co *self, int sig)
+{
+	(void)self;
+	(void)sig;
+}
+
 void
 co_region_begin(const char *why, bool lasting)
 {

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* signal_own.c - signals that a thread brings upon itself: by what it writes,
+ * and where it goes wrong. */
+#define _GNU_SOURCE 1
+
+#include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "thr.h"
+
+static __thread volatile int mine;
+static __thread int innocent;
+static atomic_int wrong;
+
+static void
+counts(int sig)
+{
+	(void)sig;
+	mine++;
+	if (innocent)
+		atomic_fetch_add(&wrong, 1);
+}
+
+static void
+handle(int sig)
+{
+	struct sigaction sa = { .sa_handler = counts };
+
+	OK(sigaction(sig, &sa, NULL));
+}
+
+static sigset_t
+only(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	return set;
+}
+
+/* A pipe or a socket that nobody reads any more. */
+static void
+broken(int fd[2], int kind)
+{
+	if (kind == 0)
+		OK(pipe(fd));
+	else
+		OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
+	OK(close(fd[0]));
+}
+
+static ssize_t
+writes(int fd, int how)
+{
+	struct iovec v = { "x", 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	switch (how) {
+	case 0:
+		return write(fd, "x", 1);
+	case 1:
+		return writev(fd, &v, 1);
+	case 2:
+		return send(fd, "x", 1, 0);
+	default:
+		return sendmsg(fd, &m, 0);
+	}
+}
+
+static void *
+breaks_pipes(void *arg)
+{
+	int fd[2], i, how, n = 0;
+
+	for (i = 0; i < 2; i++) {
+		broken(fd, i);
+		for (how = 0; how < (i ? 4 : 2); how++) {
+			CHECK_ERR(writes(fd[1], how), EPIPE);
+			CHECK_INT(mine, ++n);
+			thr_ms(1);
+		}
+		OK(close(fd[1]));
+	}
+	CHECK_INT(mine, n);
+	return arg;
+}
+
+static atomic_int stop;
+
+static void *
+is_innocent(void *arg)
+{
+	innocent = 1;
+	while (!stop)
+		thr_ms(1);
+	return arg;
+}
+
+TEST(SIGPIPE_is_the_writers)
+{
+	pthread_t th[20], other = thr_start(is_innocent, NULL);
+	int i;
+
+	handle(SIGPIPE);
+	for (i = 0; i < 20; i++)
+		th[i] = thr_start(breaks_pipes, NULL);
+	for (i = 0; i < 20; i++)
+		thr_join(th[i]);
+	stop = 1;
+	thr_join(other);
+	CHECK_INT(wrong, 0);
+}
+
+/* As libraries do that may not have the program die: block it, write, see
+ * whether there is one now, take it, and unblock it. */
+static void *
+takes_it_back(void *arg)
+{
+	const struct timespec zero = { 0, 0 };
+	sigset_t set = only(SIGPIPE), pending, old;
+	siginfo_t info;
+	int fd[2], i, how;
+
+	OK(pthread_sigmask(SIG_BLOCK, &set, &old));
+	for (i = 0; i < 2; i++) {
+		broken(fd, i);
+		for (how = 0; how < (i ? 4 : 2); how++) {
+			CHECK_ERR(writes(fd[1], how), EPIPE);
+			thr_ms(1);
+			OK(sigpending(&pending));
+			CHECK(sigismember(&pending, SIGPIPE));
+			CHECK_INT(sigtimedwait(&set, &info, &zero), SIGPIPE);
+			CHECK_INT(info.si_signo, SIGPIPE);
+			OK(sigpending(&pending));
+			CHECK(!sigismember(&pending, SIGPIPE));
+			CHECK_ERR(sigtimedwait(&set, NULL, &zero), EAGAIN);
+		}
+		CHECK_ERR(send(fd[1], "x", 1, MSG_NOSIGNAL),
+			  i ? EPIPE : ENOTSOCK);
+		CHECK_ERR(sigtimedwait(&set, NULL, &zero), EAGAIN);
+		OK(close(fd[1]));
+	}
+	OK(pthread_sigmask(SIG_SETMASK, &old, NULL));
+	CHECK_INT(mine, 0);
+	return arg;
+}
+
+TEST(SIGPIPE_that_is_blocked_waits_for_the_writer)
+{
+	pthread_t th[10], other = thr_start(is_innocent, NULL);
+	int i;
+
+	handle(SIGPIPE);
+	for (i = 0; i < 10; i++)
+		th[i] = thr_start(takes_it_back, NULL);
+	for (i = 0; i < 10; i++)
+		thr_join(th[i]);
+	stop = 1;
+	thr_join(other);
+	CHECK_INT(wrong, 0);
+}
+
+static void *
+lets_it_in_later(void *arg)
+{
+	sigset_t set = only(SIGPIPE);
+	int fd[2];
+
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	broken(fd, 0);
+	CHECK_ERR(writes(fd[1], 0), EPIPE);
+	CHECK_ERR(writes(fd[1], 0), EPIPE); /* one is pending, not two */
+	thr_ms(5);
+	CHECK_INT(mine, 0);
+	OK(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	CHECK_INT(mine, 1);
+	OK(close(fd[1]));
+	return arg;
+}
+
+TEST(SIGPIPE_that_was_blocked_is_handled_by_the_writer)
+{
+	pthread_t th[10], other = thr_start(is_innocent, NULL);
+	int i;
+
+	handle(SIGPIPE);
+	for (i = 0; i < 10; i++)
+		th[i] = thr_start(lets_it_in_later, NULL);
+	for (i = 0; i < 10; i++)
+		thr_join(th[i]);
+	stop = 1;
+	thr_join(other);
+	CHECK_INT(wrong, 0);
+}
+
+TEST(SIGPIPE_by_default_ends_the_process)
+{
+	pid_t pid = fork();
+	int fd[2];
+
+	CHECK(pid != -1);
+	if (pid == 0) {
+		signal(SIGPIPE, SIG_DFL);
+		broken(fd, 0);
+		writes(fd[1], 0);
+		_exit(0);
+	}
+	CHECK_INT(thr_reap(pid), -SIGPIPE);
+}
+
+static void *
+writes_too_much(void *arg)
+{
+	sigset_t set = only(SIGXFSZ);
+	FILE *f = tmpfile();
+	int fd;
+
+	CHECK(f != NULL);
+	fd = fileno(f);
+	CHECK_INT(pwrite(fd, "x", 1, 4095), 1);
+	CHECK_INT(lseek(fd, 4096, SEEK_SET), 4096);
+	CHECK_ERR(write(fd, "x", 1), EFBIG);
+	CHECK_INT(mine, 1);
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	CHECK_ERR(write(fd, "x", 1), EFBIG);
+	thr_ms(2);
+	CHECK_INT(mine, 1);
+	OK(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	CHECK_INT(mine, 2);
+	fclose(f);
+	return arg;
+}
+
+TEST(SIGXFSZ_is_the_writers)
+{
+	struct rlimit old, rl;
+	pthread_t th[10], other;
+	int i;
+
+	OK(getrlimit(RLIMIT_FSIZE, &old));
+	rl = old;
+	rl.rlim_cur = 4096;
+	handle(SIGXFSZ);
+	other = thr_start(is_innocent, NULL);
+	OK(setrlimit(RLIMIT_FSIZE, &rl));
+	for (i = 0; i < 10; i++)
+		th[i] = thr_start(writes_too_much, NULL);
+	for (i = 0; i < 10; i++)
+		thr_join(th[i]);
+	OK(setrlimit(RLIMIT_FSIZE, &old));
+	stop = 1;
+	thr_join(other);
+	CHECK_INT(wrong, 0);
+}
