@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# Debian packages: libcohook0, libcohook-dev and cohook.
+#
+#     cmake -S . -B build -DCMAKE_INSTALL_PREFIX=/usr && cmake --build build
+#     cd build && cpack
+#
+# With the prefix /usr the library goes where Debian's multiarch has it.
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME cohook)
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_CONTACT "cohook contributors <cohook@localhost>")
+set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
+set(CPACK_STRIP_FILES ON)
+set(CPACK_VERBATIM_VARIABLES ON)
+
+set(CPACK_COMPONENTS_ALL lib dev tools)
+set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS ON)
+set(CPACK_COMPONENT_DEV_DEPENDS lib)
+set(CPACK_COMPONENT_TOOLS_DEPENDS lib)
+
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+find_program(DPKG_SHLIBDEPS dpkg-shlibdeps)
+mark_as_advanced(DPKG_SHLIBDEPS)
+if(DPKG_SHLIBDEPS)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+else()
+  set(CPACK_DEBIAN_PACKAGE_DEPENDS libc6)
+endif()
+
+set(soname libcohook${PROJECT_VERSION_MAJOR})
+set(CPACK_DEBIAN_LIB_PACKAGE_NAME ${soname})
+set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME libcohook-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME cohook)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION utils)
+set(CPACK_DEBIAN_TOOLS_PACKAGE_SUGGESTS "gdb, bash-completion")
+set(CPACK_DEBIAN_LIB_DESCRIPTION "The library:
+LD_PRELOAD=libcohook.so.${PROJECT_VERSION_MAJOR} runs the threads of an
+unmodified program as coroutines, on a few kernel threads.")
+set(CPACK_DEBIAN_DEV_DESCRIPTION "For development:
+the header cohook.h, for coroutines of a program's own, its manuals, and
+files for pkg-config and CMake.")
+set(CPACK_DEBIAN_TOOLS_DESCRIPTION "The command:
+cohook runs a program under the library, says beforehand what that would
+bring, and looks into live processes; with commands for gdb.")
+
+foreach(pair lib:${soname} dev:libcohook-dev tools:cohook)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 component)
+  list(GET pair 1 package)
+  install(FILES LICENSE RENAME copyright COMPONENT ${component}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
+endforeach()
+
+include(CPack)
