@@ -8,7 +8,8 @@
 #                           the first of these users that there is
 #   private_exec USER CMD...   exec's CMD as that user, in a session of its own
 #                           so that a terminal's Ctrl-C is for us to answer; it
-#                           gets SIGTERM if we die without having stopped it
+#                           gets SIGTERM if we die without having stopped it,
+#                           and the variables of the array PRIVATE_ENV
 #   private_start NAME CMD...  CMD in the background; its pid is $NAME_PID.
 #                           CMD must exec, all the way to the server
 #   private_stop NAME [SIGNAL]  sends that (TERM), and waits until it is gone;
@@ -18,6 +19,8 @@
 #                           127.0.0.1; all may read them
 #   private_ready NAME CMD...  waits until CMD succeeds; fails when the server
 #                           is gone, or after 60 seconds
+
+PRIVATE_ENV=()
 
 private_port()
 {
@@ -58,7 +61,8 @@ private_exec()
 		as=(--reuid="$(id -u "$user")" --regid="$(id -g "$user")"
 		    --clear-groups)
 	fi
-	exec setsid setpriv "${as[@]}" --pdeathsig=TERM "$@"
+	exec setsid setpriv "${as[@]}" --pdeathsig=TERM \
+		env "${PRIVATE_ENV[@]}" "$@"
 }
 
 private_start()

@@ -13,6 +13,7 @@
 #   REDIS_PORT           on 127.0.0.1, chosen free
 #   REDIS_SOCKET         DIR/socket
 #   REDIS_PID            of the server; empty while there is none
+#   REDIS_OPTIONS        an array of more for the server; may be set before
 #
 # No configuration file is read, and nothing is saved.
 
@@ -20,6 +21,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/private.sh"
 
 REDIS_PID=
+REDIS_OPTIONS=()
 
 # The package redis-server has a system service, and starts it.  What it calls
 # the server is just another name of a program in redis-tools.
@@ -67,6 +69,7 @@ redis_launch()
 		--bind 127.0.0.1 --unixsocket "$1/socket" --unixsocketperm 700 \
 		--dir "$1" --save '' --appendonly no --daemonize no \
 		--maxclients 4000 --tcp-backlog 1000 --hz 500 \
+		"${REDIS_OPTIONS[@]}" \
 		>>"$1/log" 2>&1 </dev/null
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# apache.sh - Apache's httpd with a thread for each connection (worker) and
+# server_apache.sh - Apache's httpd with a thread for each connection (worker) and
 # with an event loop in front (event), a private one on loopback: every byte of
 # what it serves, at once, to many; a restart amidst; and its end.
 . "$(dirname "$0")/lib.sh"
