@@ -127,6 +127,7 @@ co_io_begin(struct co_io *io, int fd, int dir, const char *why)
 	io->saved_errno = errno;
 	io->timed = false;
 	io->dontwait = io->sent = false;
+	io->nowait = MSG_DONTWAIT;
 }
 
 /* SO_RCVTIMEO, SO_SNDTIMEO: kept by us, asked of the kernel once. */
@@ -288,6 +289,27 @@ co_io_wait(struct co_io *io)
 	return 0;
 }
 
+/* Datagrams of a socket that is shut down for reading: a recv(2) that waits
+ * says 0 at once, one that does not says EAGAIN.  So the next try is one that
+ * waits.  Epoll has told of the end. */
+static bool
+is_at_end(struct co_io *io)
+{
+	struct pollfd p = { io->fd, POLLRDHUP, 0 };
+	int type = SOCK_STREAM;
+	socklen_t len = sizeof(type);
+
+	if (likely(!(io->slot->flags & CO_FDF_HUP)) || io->nowait == 0 ||
+	    io->dir != CO_IN ||
+	    io->slot->kind != CO_FD_SOCKET ||
+	    getsockopt(io->fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
+	    type == SOCK_STREAM || type == SOCK_SEQPACKET ||
+	    real.poll(&p, 1, 0) <= 0 || !(p.revents & POLLRDHUP))
+		return false;
+	io->nowait = 0;
+	return true;
+}
+
 bool
 co_io_again(struct co_io *io, ssize_t r)
 {
@@ -305,6 +327,8 @@ co_io_again(struct co_io *io, ssize_t r)
 		errno = EAGAIN;
 		return false;
 	}
+	if (unlikely(is_at_end(io)))
+		return true;
 	return co_io_wait(io) == 0;
 }
 
@@ -385,6 +409,14 @@ real_:
 	return r;
 }
 
+bool
+co_in_error(int fd)
+{
+	struct pollfd p = { fd, 0, 0 };
+
+	return real.poll(&p, 1, 0) > 0 && p.revents & POLLERR;
+}
+
 static ssize_t
 try_socket(struct co_io *io, struct iovec *iov, int n)
 {
@@ -392,10 +424,14 @@ try_socket(struct co_io *io, struct iovec *iov, int n)
 	/* The answer will be a count: no SIGPIPE with that. */
 	int out = io->sent ? MSG_DONTWAIT | MSG_NOSIGNAL : MSG_DONTWAIT;
 
+	if (io->sent && co_in_error(io->fd)) {
+		errno = EPIPE; /* nobody sees this */
+		return -1;
+	}
 	if (io->dir == CO_IN)
 		return n == 1 ? real.recv(io->fd, iov->iov_base, iov->iov_len,
-					  MSG_DONTWAIT)
-			      : real.recvmsg(io->fd, &m, MSG_DONTWAIT);
+					  io->nowait)
+			      : real.recvmsg(io->fd, &m, io->nowait);
 	return n == 1 ? real.send(io->fd, iov->iov_base, iov->iov_len, out)
 		      : real.sendmsg(io->fd, &m, out);
 }

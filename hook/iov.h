@@ -76,6 +76,7 @@ ssize_t co_msg_rest(struct co_io *io, struct co_iov *t, size_t done,
 		    size_t least, int flags);
 /* How much of n bytes a recv(2) that waits waits for. */
 size_t co_recv_least(const struct co_io *io, size_t n, int flags);
+bool co_recv_never_waits(int fd, int flags);
 /* Do descriptors go with it to another process?  It may set O_NONBLOCK on what
  * they refer to. */
 bool co_msg_passes_rights(const struct msghdr *m);

@@ -16,8 +16,10 @@ begin(struct co_io *io, int fd, int dir, unsigned flags, const char *why)
 		return;
 	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
 		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
-	else if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
-		io->dontwait = true;
+	else
+		io->dontwait = dir == CO_IN
+				       ? co_recv_never_waits(fd, (int)flags)
+				       : flags & MSG_DONTWAIT;
 }
 
 /* Between two messages: each waits by itself, SO_*TIMEO included. */
@@ -28,12 +30,14 @@ next(struct co_io *io)
 	io->deadline = -1;
 }
 
+/* Fewer have gone than were given: not for want of room, then.  What stopped
+ * it is nobody's any more, and the count is the answer. */
 static bool
-in_error(int fd)
+has_room(int fd)
 {
-	struct pollfd p = { fd, 0, 0 };
+	struct pollfd p = { fd, POLLOUT, 0 };
 
-	return real.poll(&p, 1, 0) > 0 && p.revents & POLLERR;
+	return real.poll(&p, 1, 0) > 0;
 }
 
 static bool
@@ -58,11 +62,11 @@ recv_many(struct co_io *io, struct mmsghdr *vec, unsigned n, unsigned flags,
 		/* A wait that ends in an error does not eat it up if there is
 		 * something to return: the next call gets it. */
 		do {
-			if (done > 0 && in_error(io->fd))
+			if (done > 0 && co_in_error(io->fd))
 				return (int)done;
 			r = real.recvmmsg(io->fd, vec + done,
 					  no_time ? 1 : n - done,
-					  (int)(flags | MSG_DONTWAIT), NULL);
+					  (int)flags | io->nowait, NULL);
 		} while (co_io_again(io, r));
 		if (r <= 0)
 			return done > 0 ? (int)done : r;
@@ -114,10 +118,10 @@ recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 }
 CO_CALL(recvmmsg);
 
-/* A message that went in part goes on by itself.  False: it still has not all
- * gone, and that is the end. */
+/* A message that went in part goes on by itself: there was no room, then.
+ * False: it still has not all gone, and that is the end. */
 static bool
-finish(struct co_io *io, struct mmsghdr *last, int flags)
+finish(struct co_io *io, struct mmsghdr *last, int flags, bool *stopped)
 {
 	struct mmsghdr m;
 	struct co_iov t;
@@ -129,6 +133,7 @@ finish(struct co_io *io, struct mmsghdr *last, int flags)
 		return true;
 	done = m.msg_len;
 	if (done < t.total) {
+		*stopped = false;
 		done = co_msg_rest(io, &t, done, t.total, flags);
 		len = (unsigned)done;
 		(void)co_put(&last->msg_len, &len, sizeof(len));
@@ -157,6 +162,7 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 {
 	unsigned done = 0;
 	struct co_io io;
+	bool stopped;
 	int r = 0;
 
 	begin(&io, fd, CO_OUT, (unsigned)flags, "sendmmsg");
@@ -173,7 +179,7 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	note_shares(vec, n);
 	while (done < n) {
 		do {
-			if (done > 0 && in_error(fd))
+			if (done > 0 && co_in_error(fd))
 				goto out;
 			r = real.sendmmsg(fd, vec + done, n - done,
 					  flags | MSG_DONTWAIT);
@@ -184,7 +190,8 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 		if (io.dontwait || co_fd_nonblock(fd, io.slot))
 			break;
 		next(&io);
-		if (!finish(&io, vec + done - 1, flags))
+		stopped = done < n && has_room(fd);
+		if (!finish(&io, vec + done - 1, flags, &stopped) || stopped)
 			break;
 		next(&io);
 	}

@@ -38,6 +38,15 @@ is_tcp(int fd)
 	return protocol == IPPROTO_TCP;
 }
 
+/* No read goes past urgent data, however much is asked for. */
+static bool
+is_at_mark(int fd)
+{
+	int at = 0;
+
+	return real.ioctl(fd, SIOCATMARK, (long)&at) == 0 && at;
+}
+
 size_t
 co_recv_least(const struct co_io *io, size_t n, int flags)
 {
@@ -45,7 +54,7 @@ co_recv_least(const struct co_io *io, size_t n, int flags)
 	socklen_t len = sizeof(low);
 
 	if ((!(flags & MSG_WAITALL) && !(io->slot->flags & CO_FDF_LOWAT)) ||
-	    !stream(io->fd) || (flags & MSG_PEEK && !is_tcp(io->fd)))
+	    flags & MSG_OOB || !stream(io->fd) || (flags & MSG_PEEK && !is_tcp(io->fd)))
 		return n < 1 ? n : 1;
 	if (flags & MSG_WAITALL)
 		return n;
@@ -73,8 +82,25 @@ co_msg_passes_rights(const struct msghdr *m)
 	return false;
 }
 
-/* A wait by the peeker is no use where the error queue is asked: that never
- * blocks, as recv(2) says.  Nor do a stream's urgent data. */
+/* The error queue never blocks, as recv(2) says, where there is one; nor do a
+ * stream's urgent data. */
+bool
+co_recv_never_waits(int fd, int flags)
+{
+	int domain = AF_UNIX, saved = errno;
+	socklen_t len = sizeof(domain);
+
+	if (flags & MSG_DONTWAIT)
+		return true;
+	if (flags & MSG_OOB && stream(fd))
+		return true;
+	if (!(flags & MSG_ERRQUEUE))
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0)
+		errno = saved;
+	return domain != AF_UNIX && domain != AF_NETLINK;
+}
+
 static void
 begin(struct co_io *io, int fd, int dir, int flags, const char *why)
 {
@@ -83,9 +109,9 @@ begin(struct co_io *io, int fd, int dir, int flags, const char *why)
 		return;
 	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
 		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
-	else if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE) ||
-		 (dir == CO_IN && flags & MSG_OOB && stream(fd)))
-		io->dontwait = true;
+	else
+		io->dontwait = dir == CO_IN ? co_recv_never_waits(fd, flags)
+					    : flags & MSG_DONTWAIT;
 }
 
 /* A look at what is there, r bytes, is not enough.  True: look again. */
@@ -125,19 +151,25 @@ recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 	least = co_recv_least(&io, n, flags);
 	for (;;) {
 		do {
-			if (room != 0)
+			if (done > 0 && co_in_error(fd))
+				goto out;
+			if (room != 0 && done == 0)
 				*len = room;
 			r = real.recvfrom(fd, (char *)buf + done, n - done,
-					  flags | MSG_DONTWAIT, addr, len);
+					  flags | io.nowait,
+					  done == 0 ? addr : NULL,
+					  done == 0 ? len : NULL);
 		} while (co_io_again(&io, r) ||
 			 (flags & MSG_PEEK && look_again(&io, r, least)));
 		if (least <= 1 || r <= 0 || flags & MSG_PEEK)
 			break;
 		done += (size_t)r;
-		if (done >= least || co_fd_nonblock(fd, io.slot))
+		if (done >= least || co_fd_nonblock(fd, io.slot) ||
+		    is_at_mark(fd))
 			break;
 		io.seq = io.slot->seq[CO_IN];
 	}
+out:
 	/* As libraries read that poll before they read again. */
 	if (!(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)))
 		co_fd_note_empty(&io, r, n);
@@ -193,22 +225,26 @@ co_msg_rest(struct co_io *io, struct co_iov *t, size_t done, size_t least,
 	if (io->dir == CO_OUT)
 		flags |= MSG_NOSIGNAL; /* the answer will be a count */
 	co_iov_advance(t, done);
-	while (done < least && !co_fd_nonblock(io->fd, io->slot)) {
+	while (done < least && !co_fd_nonblock(io->fd, io->slot) &&
+	       (io->dir == CO_OUT || !is_at_mark(io->fd))) {
 		m.msg_iov = t->v;
 		m.msg_iovlen = t->n;
 		io->seq = io->slot->seq[io->dir];
-		do
+		do {
+			if (co_in_error(io->fd))
+				goto out;
 			r = io->dir == CO_IN
 				    ? real.recvmsg(io->fd, &m,
 						   flags | MSG_DONTWAIT)
 				    : real.sendmsg(io->fd, &m,
 						   flags | MSG_DONTWAIT);
-		while (co_io_again(io, r));
+		} while (co_io_again(io, r));
 		if (r < 0 || (r == 0 && io->dir == CO_IN))
 			break;
 		done += (size_t)r;
 		co_iov_advance(t, (size_t)r);
 	}
+out:
 	errno = io->saved_errno;
 	return (ssize_t)done;
 }
@@ -225,7 +261,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	if (likely(io.slot == NULL))
 		return real.recvmsg(fd, msg, flags);
 	do
-		r = real.recvmsg(fd, msg, flags | MSG_DONTWAIT);
+		r = real.recvmsg(fd, msg, flags | io.nowait);
 	while (co_io_again(&io, r));
 	if (r <= 0 || io.dontwait ||
 	    (!(flags & MSG_WAITALL) && !(io.slot->flags & CO_FDF_LOWAT)) ||
@@ -264,10 +300,12 @@ send_(int fd, const void *buf, size_t n, int flags,
 	if (n > CO_RW_MOST)
 		n = CO_RW_MOST;
 	for (;;) {
-		do
+		do {
+			if (done > 0 && co_in_error(fd))
+				goto out;
 			r = real.sendto(fd, (const char *)buf + done, n - done,
 					flags | MSG_DONTWAIT, addr, len);
-		while (co_io_again(&io, r));
+		} while (co_io_again(&io, r));
 		if (r < 0)
 			break;
 		done += (size_t)r;
@@ -277,6 +315,7 @@ send_(int fd, const void *buf, size_t n, int flags,
 		flags |= MSG_NOSIGNAL;
 		io.seq = io.slot->seq[CO_OUT];
 	}
+out:
 	if (done > 0) {
 		errno = io.saved_errno;
 		return (ssize_t)done;

@@ -55,6 +55,8 @@ struct co_io {
 	                        * whatever SA_RESTART says, signal(7) */
 	bool dontwait;         /* the call itself says not to wait */
 	bool sent;             /* some of it has gone: an error is a count */
+	int nowait;            /* MSG_DONTWAIT; 0: it would not wait, see
+	                        * is_at_end() in io.c */
 	const char *why;
 };
 
@@ -71,6 +73,10 @@ bool co_io_again(struct co_io *io, ssize_t r);
 /* Wait until there is something; 0, or -1 with errno. Used by io_again, and
  * by those that know without a try. */
 int co_io_wait(struct co_io *io);
+
+/* An error waits on the socket.  Where some of a call has gone, that is the
+ * answer, and the error is for the next call to find: to try again takes it. */
+bool co_in_error(int fd);
 
 /* read(2) after co_io_begin(). */
 ssize_t co_read(struct co_io *io, void *buf, size_t n);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* fd_flags.c - what receiving and sending calls are asked for besides: all of
  * it, a look, urgent data, a connection that opens with the first data. */
+#define _GNU_SOURCE 1
+
 #include <netinet/tcp.h>
+#include <sys/uio.h>
 
 #include "party.h"
 
@@ -400,4 +403,247 @@ TEST(a_socket_that_sends_control_data_stays_what_it_is)
 	CHECK_ERR(sendmsg(from, &m, 0), EFAULT);
 	shut(from);
 	shut(to);
+}
+
+/* --- an error that comes after some of it --- */
+
+/* What is left unread when it is closed resets the connection. */
+static void
+reset(int fd)
+{
+	CHECK_INT(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1), 1);
+	shut(fd);
+}
+
+static void
+an_error_is_left_for_the_next(bool by_msg)
+{
+	unsigned char buf[3 * PIECE];
+	struct sender j = { .pieces = 1 };
+	int s[2];
+
+	tcp_pair(s);
+	CHECK_RET(write(s[0], "x", 1), 1);
+	j.fd = s[1];
+	sends_pieces(&j);
+	reset(s[1]);
+	CHECK_RET(gets(s[0], buf, sizeof buf, MSG_WAITALL, by_msg), PIECE);
+	CHECK_ERR(gets(s[0], buf, sizeof buf, MSG_WAITALL, by_msg), ECONNRESET);
+	CHECK_RET(read(s[0], buf, sizeof buf), 0);
+	shut(s[0]);
+}
+
+TEST(recv_of_all_leaves_an_error_for_the_next)
+{
+	an_error_is_left_for_the_next(false);
+}
+
+TEST(recvmsg_of_all_leaves_an_error_for_the_next)
+{
+	an_error_is_left_for_the_next(true);
+}
+
+static void *
+resets_later(void *arg)
+{
+	int *fd = arg;
+	char c;
+
+	most_likely();
+	CHECK_RET(read(*fd, &c, 1), 1);
+	shut(*fd);
+	return NULL;
+}
+
+static ssize_t
+by_send(int fd, const void *buf, size_t n)
+{
+	return send(fd, buf, n, 0);
+}
+
+static ssize_t
+by_sendmsg(int fd, const void *buf, size_t n)
+{
+	struct iovec v = { (void *)(uintptr_t)buf, n };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	return sendmsg(fd, &m, 0);
+}
+
+TEST(a_write_that_is_cut_short_leaves_the_error_for_the_next)
+{
+	static ssize_t (*const by[])(int, const void *,
+				     size_t) = { write, by_send, by_sendmsg };
+	enum { MUCH = 64 << 20 };
+	char *much = calloc(1, MUCH);
+	pthread_t th;
+	size_t i;
+	int s[2];
+
+	CHECK(much != NULL);
+	for (i = 0; i < COUNT(by); i++) {
+		tcp_pair(s);
+		th = party(resets_later, &s[1]);
+		CHECK(by[i](s[0], much, MUCH) < MUCH);
+		CHECK_ERR(by[i](s[0], much, MUCH), ECONNRESET);
+		leaves(th);
+		shut(s[0]);
+	}
+	free(much);
+}
+
+/* --- datagrams of a socket that is shut down --- */
+
+static void *
+shuts_down_later(void *arg)
+{
+	int *fd = arg;
+
+	most_likely();
+	/* Of a socket that is not connected it says so, and wakes. */
+	CHECK(shutdown(*fd, SHUT_RD) == 0 || errno == ENOTCONN);
+	return NULL;
+}
+
+static ssize_t
+by_readv(int fd, void *buf, size_t n)
+{
+	struct iovec v[2] = { { buf, n / 2 }, { (char *)buf + n / 2, n / 2 } };
+
+	return readv(fd, v, 2);
+}
+
+static ssize_t
+by_recvfrom(int fd, void *buf, size_t n)
+{
+	struct sockaddr_storage a;
+	socklen_t len = sizeof a;
+
+	return recvfrom(fd, buf, n, 0, (struct sockaddr *)&a, &len);
+}
+
+static int
+udp_alone(void)
+{
+	struct sockaddr_in addr;
+
+	return bound(SOCK_DGRAM, &addr);
+}
+
+static int
+udp_connected(void)
+{
+	struct sockaddr_in addr;
+	int s = bound(SOCK_DGRAM, &addr);
+
+	CHECK_INT(connect(s, (struct sockaddr *)&addr, sizeof addr), 0);
+	return s;
+}
+
+static int
+unix_dgram(void)
+{
+	int s[2];
+
+	unix_pair(SOCK_DGRAM, s);
+	shut(s[1]);
+	return s[0];
+}
+
+TEST(shutdown_wakes_who_waits_for_a_datagram)
+{
+	static ssize_t (*const by[])(int, void *,
+				     size_t) = { read, by_readv, by_recv,
+						 by_recvfrom, by_recvmsg };
+	static int (*const make[])(void) = { udp_alone, udp_connected,
+					     unix_dgram };
+	char buf[100];
+	pthread_t th;
+	size_t i, k;
+	int s;
+
+	for (i = 0; i < COUNT(by); i++)
+		for (k = 0; k < COUNT(make); k++) {
+			s = make[k]();
+			th = party(shuts_down_later, &s);
+			CHECK_RET(by[i](s, buf, sizeof buf), 0);
+			CHECK_RET(by[i](s, buf, sizeof buf), 0);
+			CHECK_ERR(recv(s, buf, sizeof buf, MSG_DONTWAIT),
+				  EAGAIN);
+			set_nonblocking(s, true);
+			CHECK_ERR(by[i](s, buf, sizeof buf), EAGAIN);
+			leaves(th);
+			shut(s);
+		}
+}
+
+/* What came before is there, and then the end. */
+TEST(datagrams_before_a_shutdown_are_read)
+{
+	struct sockaddr_in addr;
+	int s = bound(SOCK_DGRAM, &addr);
+	char buf[10];
+
+	CHECK_INT(connect(s, (struct sockaddr *)&addr, sizeof addr), 0);
+	CHECK_RET(send(s, "one", 3, 0), 3);
+	CHECK_RET(send(s, "two", 3, 0), 3);
+	CHECK_INT(shutdown(s, SHUT_RD), 0);
+	CHECK_RET(read(s, buf, sizeof buf), 3);
+	CHECK_RET(read(s, buf, sizeof buf), 3);
+	CHECK_RET(read(s, buf, sizeof buf), 0);
+	shut(s);
+}
+
+/* --- flags that mean nothing to a Unix socket --- */
+
+TEST(a_unix_socket_has_no_error_queue_and_waits)
+{
+	struct sender j = { .pieces = 1 };
+	unsigned char buf[PIECE];
+	pthread_t th;
+	int s[2];
+
+	unix_pair(SOCK_STREAM, s);
+	j.fd = s[1];
+	th = party(sends_pieces, &j);
+	CHECK_RET(recv(s[0], buf, sizeof buf, MSG_ERRQUEUE), PIECE);
+	leaves(th);
+	shut_both(s);
+}
+
+TEST(all_of_it_ends_at_urgent_data)
+{
+	unsigned char buf[3 * PIECE];
+	int s[2];
+
+	tcp_pair(s);
+	CHECK_RET(send(s[1], "ab", 2, 0), 2);
+	CHECK_RET(send(s[1], "!", 1, MSG_OOB), 1);
+	CHECK_RET(send(s[1], "cd", 2, 0), 2);
+	CHECK_INT(poll(&(struct pollfd){ s[0], POLLPRI, 0 }, 1, -1), 1);
+	CHECK_RET(recv(s[0], buf, sizeof buf, MSG_WAITALL), 2);
+	CHECK_RET(recv(s[0], buf, 2, MSG_WAITALL), 2);
+	CHECK_INT(buf[0], 'c');
+	shut_both(s);
+}
+
+/* The first that fails ends it, and the count is the answer. */
+TEST(sendmmsg_ends_with_the_first_that_fails)
+{
+	struct sockaddr_in addr;
+	int nobody = bound(SOCK_DGRAM, &addr), s, i;
+	struct iovec v = { (char *)"x", 1 };
+	struct mmsghdr m[3] = { 0 };
+
+	shut(nobody);
+	s = socket(AF_INET, SOCK_DGRAM, 0);
+	CHECK(s != -1);
+	CHECK_INT(connect(s, (struct sockaddr *)&addr, sizeof addr), 0);
+	for (i = 0; i < 3; i++) {
+		m[i].msg_hdr.msg_iov = &v;
+		m[i].msg_hdr.msg_iovlen = 1;
+	}
+	/* The first is refused at once, which the second says. */
+	CHECK_RET(sendmmsg(s, m, 3, 0), 1);
+	shut(s);
 }

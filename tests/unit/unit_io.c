@@ -60,6 +60,7 @@ static int enters, enter_err;
 static int region, regions, lasting_regions;
 static struct timeval timeo[CO_DIRS]; /* what the kernel has */
 static int domain, timeo_asked;
+static short pending;       /* POLLERR: an error waits on the socket */
 static bool sa_restart;      /* of the handler that is pending */
 static int cancel_points;
 static char buf[1 << 17];
@@ -204,8 +205,13 @@ libc_sendmsg(int on, const struct msghdr *m, int flags)
 static int
 libc_poll(struct pollfd *p, nfds_t n, int timeout)
 {
-	struct step *s = comes(POLL);
+	struct step *s;
 
+	if (p->events == 0 && timeout == 0) { /* is there an error? */
+		p->revents = pending;
+		return pending != 0;
+	}
+	s = comes(POLL);
 	assert_int_equal(n, 1);
 	assert_int_equal(p->fd, fd);
 	assert_int_equal(p->events, s->n);
@@ -463,6 +469,7 @@ world(int of, enum co_fd_kind kind)
 	now = 100 * (int64_t)SECOND;
 	queued = no_slot = false;
 	domain = AF_INET;
+	pending = 0;
 	enters = enter_err = region = regions = lasting_regions = 0;
 	timeo_asked = cancel_points = 0;
 	co_tls = (struct co_tls){ .self = &me };
@@ -978,6 +985,26 @@ write_reports_what_got_through_before_an_error(void **state)
 	(void)state;
 	WILL(SEND, .at = buf, .n = 10, .gives = 4);
 	WILL(SEND, .at = buf + 4, .n = 6, .gives = -1, .err = ECONNRESET);
+	errno = EDOM;
+	assert_int_equal(write(fd, buf, 10), 4);
+	assert_int_equal(errno, EDOM);
+}
+
+static void
+an_error_comes(void)
+{
+	pending = POLLERR;
+}
+
+/* To try again would take it. */
+static void
+write_leaves_an_error_for_the_next(void **state)
+{
+	(void)state;
+	WILL(SEND, .at = buf, .n = 10, .gives = 4);
+	WILL(SEND, .at = buf + 4, .n = 6, .gives = -1, .err = EAGAIN);
+	WILL(PARK, .until = CO_FOREVER, .gives = CO_WOKEN,
+	     .meanwhile = an_error_comes);
 	errno = EDOM;
 	assert_int_equal(write(fd, buf, 10), 4);
 	assert_int_equal(errno, EDOM);
@@ -1956,6 +1983,7 @@ main(void)
 		IN(a_socket, a_call_that_says_not_to_wait_does_not),
 		IN(a_socket, write_goes_on_until_all_is_sent),
 		IN(a_socket, write_reports_what_got_through_before_an_error),
+		IN(a_socket, write_leaves_an_error_for_the_next),
 		IN(a_socket, write_reports_what_got_through_before_a_signal),
 		IN(a_socket, write_reports_what_got_through_before_a_timeout),
 		IN(a_socket, write_reports_what_got_through_before_a_close),
