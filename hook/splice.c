@@ -9,6 +9,9 @@
  */
 #include <fcntl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "hook/calls.h"
 #include "hook/lend.h"
@@ -45,6 +48,51 @@ ready(const struct end *e)
 	return e->kind == CO_FD_FILE || real.poll(&p, 1, 0) != 0;
 }
 
+/* A stream that takes no more.  Nothing is sent by this, and no error that is
+ * the program's to see is taken. */
+static bool
+is_shut(int fd)
+{
+	struct pollfd p = { fd, 0, 0 };
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (real.poll(&p, 1, 0) > 0)
+		return true;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_STREAM &&
+	       real.send(fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	       errno != EAGAIN;
+}
+
+/* What cannot be is the kernel's to say before anything is waited for: a wrong
+ * end, a position where there is none, a pipe that nobody reads. */
+static bool
+is_odd(const struct end *in, const off64_t *off_in, const struct end *out,
+       const off64_t *off_out)
+{
+	struct pollfd p = { out->io.fd, POLLOUT, 0 };
+	int from = real.fcntl(in->io.fd, F_GETFL, 0);
+	int to = real.fcntl(out->io.fd, F_GETFL, 0);
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	if (in->kind == CO_FD_SOCKET &&
+	    getpeername(in->io.fd, (struct sockaddr *)&peer, &len) != 0)
+		return true;
+	if (out->kind == CO_FD_SOCKET && is_shut(out->io.fd))
+		return true;
+	return in->kind == CO_FD_OTHER || out->kind == CO_FD_OTHER ||
+	       from < 0 || to < 0 || (from & O_ACCMODE) == O_WRONLY ||
+	       (to & O_ACCMODE) == O_RDONLY || to & O_APPEND ||
+	       (off_in != NULL && (in->kind == CO_FD_PIPE ||
+				   in->kind == CO_FD_SOCKET)) ||
+	       (off_out != NULL && (out->kind == CO_FD_PIPE ||
+				    out->kind == CO_FD_SOCKET)) ||
+	       (out->kind == CO_FD_PIPE && real.poll(&p, 1, 0) > 0 &&
+		p.revents & POLLERR);
+}
+
 /* Some of it has gone: the next wait is a new one, SO_*TIMEO included. */
 static void
 next(struct end *e)
@@ -53,15 +101,26 @@ next(struct end *e)
 	e->io.deadline = -1;
 }
 
+/* Into a pipe the kernel waits for room first, and then for what there is to
+ * read; else the other way about. */
+static bool
+room_first(const struct end *in, const struct end *out)
+{
+	return out->kind == CO_FD_PIPE && in->kind != CO_FD_PIPE;
+}
+
 /* A try said EAGAIN: wait for the end that is not ready.  0: both are, -1 the
  * wait has failed. */
 static int
 wait_for_either(struct end *in, struct end *out)
 {
-	if (!ready(in))
-		return co_io_wait(&in->io) == 0 ? 1 : -1;
-	if (!ready(out))
-		return co_io_wait(&out->io) == 0 ? 1 : -1;
+	struct end *first = room_first(in, out) ? out : in;
+	struct end *second = first == in ? out : in;
+
+	if (!ready(first))
+		return co_io_wait(&first->io) == 0 ? 1 : -1;
+	if (!ready(second))
+		return co_io_wait(&second->io) == 0 ? 1 : -1;
 	return 0;
 }
 
@@ -86,10 +145,11 @@ try_splice(struct splice *s, size_t n)
 	/* What has no such flag: ttys, sockets that others see. */
 	if (sock != NULL && !sock->nonblock)
 		lent = co_fd_lend(sock->io.fd, sock->io.slot);
-	if ((s->in.kind != CO_FD_PIPE && !s->in.nonblock && !lent &&
-	     !ready(&s->in)) ||
-	    (s->out.kind != CO_FD_PIPE && !s->out.nonblock && !lent &&
-	     !ready(&s->out))) {
+	if (((s->in.kind != CO_FD_PIPE && !s->in.nonblock && !lent &&
+	      !ready(&s->in)) ||
+	     (s->out.kind != CO_FD_PIPE && !s->out.nonblock && !lent &&
+	      !ready(&s->out))) &&
+	    !is_odd(&s->in, s->off_in, &s->out, s->off_out)) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -107,11 +167,17 @@ try_splice(struct splice *s, size_t n)
 static bool
 is_answer(const struct splice *s)
 {
-	bool in = s->in.nonblock, out = s->out.nonblock;
+	const struct end *first = &s->in, *second = &s->out;
 
 	if (s->in.kind == CO_FD_PIPE && s->out.kind == CO_FD_PIPE)
-		return in || out;
-	return (in && !ready(&s->in)) || (out && !ready(&s->out));
+		return s->in.nonblock || s->out.nonblock;
+	if (room_first(&s->in, &s->out)) {
+		first = &s->out;
+		second = &s->in;
+	}
+	if (!ready(first))
+		return first->nonblock;
+	return second->nonblock && !ready(second);
 }
 
 static ssize_t
@@ -138,6 +204,16 @@ splice_waiting(struct splice *s, size_t n)
 		if (errno != EAGAIN || is_answer(s) ||
 		    (done > 0 && !ready(&s->in)))
 			goto fail;
+		if (done == 0 && is_odd(&s->in, s->off_in, &s->out,
+					s->off_out)) {
+			IN_REGION(r, -1, s->in.io.self, "splice", true,
+				  real.splice(s->in.io.fd, s->off_in,
+					      s->out.io.fd, s->off_out, n,
+					      s->flags));
+			if (r >= 0)
+				errno = s->in.io.saved_errno;
+			return r;
+		}
 		w = wait_for_either(&s->in, &s->out);
 		if (w < 0)
 			goto fail;
@@ -205,6 +281,13 @@ tee(int in, int out, size_t n, unsigned flags)
 		if (r >= 0 || errno != EAGAIN || from.io.slot == NULL ||
 		    to.io.slot == NULL || from.nonblock || to.nonblock)
 			return r;
+		if (is_odd(&from, NULL, &to, NULL)) {
+			IN_REGION(r, -1, from.io.self, "tee", true,
+				  real.tee(in, out, n, flags));
+			if (r >= 0)
+				errno = from.io.saved_errno;
+			return r;
+		}
 		w = wait_for_either(&from, &to);
 		if (w < 0)
 			return -1;
@@ -273,10 +356,28 @@ try_sendfile(struct end *out, int in, off64_t *off, size_t n)
 	return r;
 }
 
+/* The same for sendfile(2); and a file that is at its end sends nothing. */
+static bool
+is_odd_file(const struct end *in, const off64_t *off, const struct end *out)
+{
+	struct stat st;
+	off64_t at = 0;
+
+	if (is_odd(in, off, out, NULL))
+		return true;
+	if (fstat(in->io.fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return true;
+	if (off == NULL)
+		at = lseek64(in->io.fd, 0, SEEK_CUR);
+	else if (!co_get(&at, off, sizeof(at)))
+		return true;
+	return at < 0 || at >= st.st_size;
+}
+
 COHOOK_EXPORT ssize_t
 sendfile64(int out, int in, off64_t *off, size_t n)
 {
-	struct end to;
+	struct end from, to;
 	int spins = 0;
 	size_t done = 0;
 	ssize_t r;
@@ -284,11 +385,11 @@ sendfile64(int out, int in, off64_t *off, size_t n)
 	if (likely(co_here() == NULL))
 		return real.sendfile64(out, in, off, n);
 	begin(&to, out, CO_OUT, "sendfile");
+	begin(&from, in, CO_IN, "sendfile");
 	if (to.io.slot == NULL || to.kind == CO_FD_FILE || to.nonblock ||
-	    n == 0) {
-		co_region_begin("sendfile", false);
-		r = real.sendfile64(out, in, off, n);
-		co_region_end();
+	    n == 0 || from.kind != CO_FD_FILE) {
+		IN_REGION(r, -1, to.io.self, "sendfile", false,
+			  real.sendfile64(out, in, off, n));
 		return r;
 	}
 	do {
@@ -299,12 +400,18 @@ sendfile64(int out, int in, off64_t *off, size_t n)
 				break;
 			next(&to);
 		} else if (r < 0 && to.kind == CO_FD_PIPE &&
-			   (errno == EINVAL || errno == EAGAIN) &&
-			   ready(&to)) {
+			   (errno != EAGAIN || ready(&to))) {
 			/* Not what sendfile says of it, or in waits. */
 			co_region_begin("sendfile", ++spins > 1);
 			r = real.sendfile64(out, in, off, n);
 			co_region_end();
+			return r;
+		} else if (r < 0 && errno == EAGAIN && done == 0 &&
+			   is_odd_file(&from, off, &to)) {
+			IN_REGION(r, -1, to.io.self, "sendfile", true,
+				  real.sendfile64(out, in, off, n));
+			if (r >= 0)
+				errno = to.io.saved_errno;
 			return r;
 		} else if (r < 0 && (errno != EAGAIN ||
 				     co_io_wait(&to.io) != 0)) {
