@@ -295,6 +295,7 @@ list(struct live *l, size_t most)
 		const struct coro *c = &l->coros[i];
 		const char *state = state_of(l, c);
 
+		progress(i, l->ncoros);
 		look(l, c, &w);
 		text = wait_text(l, c, &w);
 		waited(l, c, since, sizeof(since));
@@ -305,6 +306,7 @@ list(struct live *l, size_t most)
 		free(text);
 		forget(&w);
 	}
+	progress(l->ncoros, l->ncoros);
 	if (i < l->ncoros)
 		printf("%7s and %zu more\n", "", l->ncoros - i);
 }
@@ -391,6 +393,7 @@ dump(struct live *l, bool all)
 		const struct coro *c = &l->coros[i];
 		const char *state = state_of(l, c);
 
+		progress(i, l->ncoros);
 		look(l, c, &w);
 		name = who(c);
 		text = wait_text(l, c, &w);
@@ -414,6 +417,7 @@ dump(struct live *l, bool all)
 		free(start);
 		forget(&w);
 	}
+	progress(l->ncoros, l->ncoros);
 }
 
 /* --- for machines --- */
@@ -479,6 +483,7 @@ list_json(struct live *l, bool stacks)
 	for (i = 0; i < l->ncoros; i++) {
 		const struct coro *c = &l->coros[i];
 
+		progress(i, l->ncoros);
 		look(l, c, &w);
 		printf("%s\n  {\"id\": %ld", i > 0 ? "," : "", (long)c->id);
 		member("name", c->name);
@@ -504,6 +509,7 @@ list_json(struct live *l, bool stacks)
 		printf("}");
 		forget(&w);
 	}
+	progress(l->ncoros, l->ncoros);
 	printf("]}\n");
 }
 
@@ -659,8 +665,9 @@ cmd_top(int argc, char **argv)
 		       plain);
 		before = now;
 		list(l, tty ? 18 : SIZE_MAX);
-		fflush(stdout);
 		live_close(l);
+		if (text_unread())
+			return 1;
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hook/tool/tool.h"
@@ -13,11 +14,31 @@ enum { WIDTH = 80 };
 const char *bold = "", *dim = "", *red = "", *green = "", *yellow = "";
 const char *plain = "";
 
+/* What was printed has not arrived: a full disk is an error, and a reader who has
+ * seen enough is none. */
+static void
+finish(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return;
+	if (errno != EPIPE)
+		fprintf(stderr, "cohook: standard output: %s\n",
+			strerror(errno));
+	_exit(errno == EPIPE ? 1 : EXIT_OURS);
+}
+
+bool
+text_unread(void)
+{
+	return fflush(stdout) != 0 || ferror(stdout);
+}
+
 void
 text_init(void)
 {
 	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
 
+	atexit(finish);
 	if (!isatty(STDOUT_FILENO) || term == NULL ||
 	    strcmp(term, "dumb") == 0 || (no != NULL && no[0] != '\0'))
 		return;
@@ -145,4 +166,34 @@ format(const char *fmt, ...)
 		die(EXIT_OURS, "no memory");
 	va_end(ap);
 	return s;
+}
+
+/* --- progress --- */
+
+void
+progress(size_t done, size_t total)
+{
+	static struct timespec begin, last;
+	static bool shown;
+	struct timespec now;
+
+	if (done % 64 != 0 && done != total)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (done == 0 || begin.tv_sec == 0)
+		begin = last = now;
+	if (shown && done >= total) {
+		fprintf(stderr, "\r    \r");
+		shown = false;
+	}
+	if (done >= total || now.tv_sec - begin.tv_sec < 2 ||
+	    now.tv_sec == last.tv_sec)
+		return;
+	/* On a terminal the output itself is it. */
+	if (isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
+		return;
+	last = now;
+	shown = true;
+	fprintf(stderr, "\r%3zu%%", done * 100 / total);
+	fflush(stderr);
 }

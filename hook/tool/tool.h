@@ -21,6 +21,12 @@ enum { EXIT_OURS = 125, EXIT_CANNOT = 126, EXIT_NOT_FOUND = 127 };
 extern const char *bold, *dim, *red, *green, *yellow, *plain;
 void text_init(void);
 
+/* Nobody reads stdout any more, or it is full. */
+bool text_unread(void);
+/* From 0 to total: shown on stderr, if the work takes more than two seconds and
+ * the terminal does not show the output. */
+void progress(size_t done, size_t total);
+
 /* "cohook: ..." to stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void die(int status, const char *fmt, ...)
