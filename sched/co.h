@@ -311,8 +311,12 @@ struct co_slot {
 	_Atomic uint32_t tick;    /* switches: the monitor watches it */
 	struct co_m *_Atomic m;   /* who has it; NULL: nobody */
 	_Atomic int idle;         /* its m polls or sleeps: not to be taken */
-	uint32_t seen_tick;       /* monitor's */
-	int seen;                 /* monitor's: rounds that it has not moved */
+	/* The monitor's to write: */
+	_Atomic uint8_t enough;   /* so many in the ring want help; 1: what
+	                           * runs there keeps it for long */
+	_Atomic uint8_t look;     /* at I/O and timers, before the next pick */
+	uint32_t seen_tick;
+	int seen;                 /* rounds that it has not moved */
 	int id;
 };
 
@@ -328,7 +332,8 @@ struct co_m {
 	struct co *cur;
 	_Atomic uint32_t wake;    /* futex: sleep while 0 */
 	struct co_m *next;        /* idle or spare list; sched lock */
-	int on_idle_list;
+	int on_idle_list;         /* idle lock */
+	int searching;            /* idle lock, and its own when awake */
 	int born;                 /* has been through spare() or begun with a
 	                           * slot: nspare no longer counts it */
 	int64_t cpu;              /* monitor's: its CPU time when last seen to move */
@@ -475,6 +480,10 @@ int co_poller_init(void);
 /* Wait up to deadline (0: not at all) for descriptors; ready their waiters. */
 void co_poller_wait(int64_t deadline);
 void co_poller_kick(void);
+/* The same, perhaps in vain, and though it may have been kicked: it relies on no
+ * table of descriptors, and nobody relies on it. */
+void co_poller_kick_again(void);
+int co_poller_kickfd(void);
 void co_poller_forked(void);
 
 void co_monitor_start(void);
@@ -495,7 +504,6 @@ void co_spare_return(struct co_m *m);
 void co_each_slot(void (*f)(struct co_slot *));
 int co_nworkers(void);
 bool co_somebody_polls(void);
-void co_kick_idle(void);
 
 void co_lot_forked(void);
 void co_life_forked(void);

@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* idle.c - kernel threads with nothing to run: one polls, the others sleep. */
+/* idle.c - kernel threads with nothing to run: one polls, the others sleep.
+ *
+ *              co_idle()        polls is ours
+ *     awake ------------> idle ---------------> polls
+ *       ^                  | |                    |
+ *       |    work is there | | another polls      | events, a kick, a deadline
+ *       +------------------+ v                    |
+ *       +---------------- sleeps                  |
+ *       |    woken: searching                     |
+ *       +-----------------------------------------+
+ *
+ * Who finds events takes them into its own ring and is awake: nobody polls
+ * then, until somebody is idle again.  Whoever runs looks at the descriptors in
+ * passing (queue.c); the monitor wakes a sleeper to poll when nobody does.
+ */
 #include <errno.h>
 
 #include "ctx/sys.h"
@@ -10,6 +24,9 @@
 static struct co_lock lock;
 static struct co_m *idle_ms;
 _Atomic int co_nidle;
+
+/* Somebody was woken to look for work, and has not yet looked. */
+static _Atomic int searching;
 
 /* The m that waits in the poller; NULL: nobody does. */
 struct co_m *_Atomic co_polls;
@@ -35,30 +52,60 @@ off_idle_list(struct co_m *m)
 	atomic_fetch_sub(&co_nidle, 1);
 }
 
-/* Somebody idle is to look at the queues. */
+/* One at a time is woken to search, and the next one by that if there is more:
+ * who finds one on its way need not wake another.  It says that it no longer
+ * searches, fences, and then looks at the queues once more.
+ *
+ * The monitor may not be heard by who polls, so nobody counts on whom it wakes.
+ */
 void
-co_kick_idle(void)
+co_kick_idle(bool monitor)
 {
-	struct co_m *m, *polls = atomic_load(&co_polls);
+	struct co_m *m, *polls;
+	int nobody = 0;
 
+	if (atomic_load(&searching) != 0)
+		return;
+	if (!monitor && !atomic_compare_exchange_strong(&searching, &nobody, 1))
+		return;
 	co_lock(&lock);
+	polls = atomic_load(&co_polls);
 	for (m = idle_ms; m != NULL && m == polls; m = m->next)
 		;
 	if (m != NULL) {
 		off_idle_list(m);
+		m->searching = !monitor;
 		atomic_store(&m->wake, 1);
+	} else if (polls != NULL && !monitor) {
+		polls->searching = 1; /* it looks at that under lock */
+	} else if (!monitor) {
+		/* All are awake, and will look before they sleep. */
+		atomic_store(&searching, 0);
 	}
 	co_unlock(&lock);
-	if (m == NULL) {
-		if (polls != NULL)
-			co_poller_kick();
-		return;
+	if (m != NULL) {
+		sys_futex_wake(&m->wake, 1);
+		/* It may have gone to poll since, where it does not see that
+		 * it is woken; off the list, nobody would tell it again. */
+		polls = atomic_load(&co_polls);
+		if (polls != m)
+			return;
 	}
-	sys_futex_wake(&m->wake, 1);
-	/* It may have gone to poll since, where it does not see that it is
-	 * woken; off the list, nobody would tell it again. */
-	if (atomic_load(&co_polls) == m)
+	if (polls != NULL && monitor)
+		co_poller_kick_again();
+	else if (polls != NULL)
 		co_poller_kick();
+}
+
+void
+co_searched(struct co_m *m, bool found)
+{
+	m->searching = 0;
+	atomic_store(&searching, 0);
+	/* The other half is in co_ready(): it puts, then looks at this. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (found && atomic_load(&co_nidle) > 0 && co_work_for(m->slot))
+		co_kick_idle(false);
 }
 
 /* Who polls is to let in all that is to be let in, anybody else no more. */
@@ -123,6 +170,17 @@ co_m_sleep(struct co_m *m, int64_t deadline)
 }
 
 void
+co_idle_over(struct co_m *m)
+{
+	if (atomic_load_explicit(&co_polls, memory_order_relaxed) == m)
+		atomic_store(&co_polls, NULL);
+	co_lock(&lock);
+	off_idle_list(m);
+	atomic_store(&m->slot->idle, 0);
+	co_unlock(&lock);
+}
+
+void
 co_idle(struct co_m *m)
 {
 	struct co_slot *s = m->slot;
@@ -142,7 +200,7 @@ co_idle(struct co_m *m)
 	atomic_fetch_add(&co_nidle, 1);
 	co_unlock(&lock);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!co_work_anywhere()) {
+	if (!co_work_for(s)) {
 		if (atomic_compare_exchange_strong(&co_polls, &nobody, m)) {
 			co_sig_idle(m, true);
 			/* Asked after we are known to poll: who adds an
@@ -151,16 +209,12 @@ co_idle(struct co_m *m)
 			 */
 			if (atomic_load(&m->wake) == 0)
 				co_poller_wait(co_timer_next());
-			atomic_store(&co_polls, NULL);
 		} else {
 			co_sig_idle(m, false);
 			co_m_sleep(m, CO_FOREVER);
 		}
 	}
-	co_lock(&lock);
-	off_idle_list(m);
-	atomic_store(&s->idle, 0);
-	co_unlock(&lock);
+	co_idle_over(m);
 	co_monitor_nudge();
 }
 
@@ -171,4 +225,5 @@ co_idle_forked(void)
 	idle_ms = NULL;
 	co_nidle = 0;
 	co_polls = NULL;
+	searching = 0;
 }

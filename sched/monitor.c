@@ -26,11 +26,14 @@
 #include "sched/co.h"
 #include "sched/log.h"
 #include "sched/watch.h"
+#include "sched/work.h"
 
 enum {
 	ROUND = 5 * 1000 * 1000,  /* ns */
 	LOOP = 2,
 	STARVED = 4,
+	HELP = 100 * 1000,        /* ns */
+	MOST = 64,
 	QUIET = 10,               /* idle rounds before it sleeps */
 	STACK = 128 * 1024,
 };
@@ -109,6 +112,35 @@ stuck(struct co_slot *s, struct co_m *m)
 	return s->seen >= LOOP && cpu_of(m->tid) - m->cpu >= ROUND / 2;
 }
 
+/* How many may be queued until it is time for help: what takes HELP to run, by
+ * what a run has taken of late.  Who sleeps costs nothing. */
+static void
+moved(struct co_slot *s, struct co_m *m, uint32_t tick)
+{
+	int64_t cpu = cpu_of(m->tid), runs = (uint32_t)(tick - s->seen_tick);
+	int64_t each = (cpu - m->cpu) / runs, enough = HELP / (each + 1);
+
+	atomic_store_explicit(&s->enough,
+			      enough < 2    ? 1 :
+			      enough > MOST ? MOST :
+					      (uint8_t)enough,
+			      memory_order_relaxed);
+	m->cpu = cpu;
+	s->seen_tick = tick;
+	s->seen = 0;
+}
+
+/* True: others are idle, and need no slot to go on with what this one has. */
+static bool
+help(struct co_slot *s)
+{
+	if (atomic_load(&co_nidle) == 0)
+		return false;
+	if (!co_somebody_polls() || !co_ring_empty(s))
+		co_kick_idle(true);
+	return true;
+}
+
 static void
 look(struct co_slot *s)
 {
@@ -119,14 +151,17 @@ look(struct co_slot *s)
 	if (m == NULL || atomic_load(&s->idle))
 		return;
 	busy = 1;
+	atomic_store_explicit(&s->look, 1, memory_order_relaxed);
 	if (tick != s->seen_tick) {
-		s->seen_tick = tick;
-		s->seen = 0;
-		m->cpu = cpu_of(m->tid);
+		moved(s, m, tick);
+		help(s);
 		return;
 	}
 	s->seen++;
 	if (atomic_load(&co_count) < 2 || !stuck(s, m))
+		return;
+	atomic_store_explicit(&s->enough, 1, memory_order_relaxed);
+	if (help(s) && s->seen < STARVED)
 		return;
 	next = co_spare_take();
 	if (next == NULL)
@@ -142,19 +177,34 @@ look(struct co_slot *s)
 	co_spare_give(next, s);
 }
 
-/* A table of descriptors of its own, empty: what it opens takes no number from
- * the program, and it keeps nothing open that the program closes. */
+static long
+close_from_to(unsigned first, unsigned last)
+{
+	if (first > last)
+		return 0;
+	return sys3(SYS_close_range, first, last, CLOSE_RANGE_UNSHARE);
+}
+
+/* A table of descriptors of its own, with the log and the poller's kick alone:
+ * what it opens takes no number from the program, and it keeps nothing open
+ * that the program closes. */
 static void
 leave_files(void)
 {
-	int keep = co_log_fd() >= 0 || !co_dump_signal ? co_log_fd() : 2;
-	unsigned first = 0;
+	int log = co_log_fd() >= 0 || !co_dump_signal ? co_log_fd() : 2;
+	unsigned a = (unsigned)log, b = (unsigned)co_poller_kickfd(), c;
 
-	if (keep > 0)
-		sys3(SYS_close_range, 0, keep - 1, CLOSE_RANGE_UNSHARE);
-	if (keep >= 0)
-		first = (unsigned)keep + 1;
-	own_files = sys3(SYS_close_range, first, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+	/* No log is -1, the highest of all. */
+	if (a > b) {
+		c = a;
+		a = b;
+		b = c;
+	}
+	if (a > 0)
+		close_from_to(0, a - 1);
+	own_files = close_from_to(a + 1, b == ~0U ? b : b - 1) == 0;
+	if (b != ~0U)
+		own_files = close_from_to(b + 1, ~0U) == 0;
 }
 
 static void *

@@ -10,6 +10,7 @@
 #include "sched/co.h"
 #include "sched/fd.h"
 #include "sched/log.h"
+#include "sched/work.h"
 
 enum { EVENTS = 256, OURS = 8 };
 #define KICK UINT64_MAX
@@ -186,6 +187,20 @@ co_poller_kick(void)
 		sys3(SYS_write, kickfd, &one, sizeof(one));
 }
 
+void
+co_poller_kick_again(void)
+{
+	uint64_t one = 1;
+
+	sys3(SYS_write, kickfd, &one, sizeof(one));
+}
+
+int
+co_poller_kickfd(void)
+{
+	return kickfd;
+}
+
 /* Called inside the scheduler, critical.  Where it blocks, in an m's own
  * context, signal handlers may run. */
 void
@@ -204,7 +219,7 @@ co_poller_wait(int64_t deadline)
 		co_critical_begin();
 		co_clock_set();
 		/* Whoever is made ready below needs no kick. */
-		atomic_store(&co_m()->slot->idle, 0);
+		co_idle_over(co_m());
 		atomic_store(&kicked, 0);
 	}
 	if (n == -EBADF || n == -EINVAL)

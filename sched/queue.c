@@ -3,9 +3,13 @@
  *
  * A slot's ring has one owner, who puts; anybody may take. What does not fit,
  * and what is made ready by somebody without a slot, goes to the one global
- * queue.  Lost wake-ups are kept out by two orders (Dekker): who makes ready
- * puts, fences, then looks for the idle; who goes idle says so, fences, then
- * looks at the queues again (idle.c).
+ * queue.
+ *
+ * What is in a ring is never forgotten, for its slot is not idle: its holder
+ * comes to it, or the monitor gives the slot to another.  What is in the global
+ * queue is nobody's: lost wake-ups are kept out by two orders (Dekker): who
+ * puts there fences, then looks for the idle; who goes idle says so, fences,
+ * then looks at the queues again (idle.c).
  */
 #include <string.h>
 
@@ -45,20 +49,37 @@ global_put(struct co *co)
 	co_unlock(&lock);
 }
 
+/* Under lock, which has been seen to hold one. */
 static struct co *
-global_take(void)
+global_first_off(void)
 {
-	struct co *co;
+	struct co *co = global_first;
+
+	global_first = co->next;
+	if (global_first == NULL)
+		global_last = &global_first;
+	atomic_fetch_sub(&co_global_n, 1);
+	return co;
+}
+
+/* The oldest; and for an empty ring a fair share of the others. */
+static struct co *
+global_take(struct co_slot *empty)
+{
+	struct co *co = NULL;
+	long n;
 
 	if (atomic_load_explicit(&co_global_n, memory_order_relaxed) == 0)
 		return NULL;
 	co_lock(&lock);
-	co = global_first;
-	if (co != NULL) {
-		global_first = co->next;
-		if (global_first == NULL)
-			global_last = &global_first;
-		atomic_fetch_sub(&co_global_n, 1);
+	if (global_first != NULL)
+		co = global_first_off();
+	if (empty != NULL) {
+		n = co_global_n / co_nslots;
+		if (n > CO_RING / 2)
+			n = CO_RING / 2;
+		while (n-- > 0)
+			co_ring_put(empty, global_first_off());
 	}
 	co_unlock(&lock);
 	return co;
@@ -71,7 +92,7 @@ co_steal(struct co_slot *mine)
 	int i;
 
 	for (i = 1; i < co_nslots; i++) {
-		co = co_ring_take(&co_slots[(mine->id + i) % co_nslots], false);
+		co = co_ring_steal(mine, &co_slots[(mine->id + i) % co_nslots]);
 		if (co != NULL)
 			return co;
 	}
@@ -91,27 +112,67 @@ co_work_anywhere(void)
 	return false;
 }
 
+bool
+co_work_for(struct co_slot *mine)
+{
+	int i;
+
+	if (atomic_load(&co_global_n) != 0 || !co_ring_empty(mine))
+		return true;
+	for (i = 1; i < co_nslots; i++) {
+		struct co_slot *s = &co_slots[(mine->id + i) % co_nslots];
+
+		if (co_ring_spared(s, co_ring_len(s)) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* n are queued in m's ring now, and m runs on: is somebody idle to help?  Only a
+ * matter of speed, for m will come to them, or be relieved by the monitor.
+ *
+ * To wake a kernel thread takes longer than most coroutines run, and who makes
+ * one ready mostly waits next.  So a slot that changes hands all the time calls
+ * for help when a heap has grown; one with something heavy on it, at once. */
+static void
+call_for_help(struct co_m *m, uint32_t n)
+{
+	uint32_t enough;
+
+	if (atomic_load_explicit(&co_nidle, memory_order_relaxed) == 0)
+		return;
+	enough = atomic_load_explicit(&m->slot->enough, memory_order_relaxed);
+	/* In its own context it takes the first itself, now. */
+	if (enough == 1 && co_tls.self == NULL)
+		enough = 2;
+	if (n >= enough)
+		co_kick_idle(false);
+}
+
 void
 co_ready(struct co *co)
 {
 	struct co_m *m;
+	uint32_t n;
 
 	co_enter();
 	m = co_m();
 	atomic_store_explicit(&co->state, CO_S_READY, memory_order_relaxed);
-	if (m == NULL || m->slot == NULL || !co_ring_put(m->slot, co)) {
+	if (m == NULL || m->slot == NULL ||
+	    (n = co_ring_put(m->slot, co)) == 0) {
 		global_put(co);
 		atomic_thread_fence(memory_order_seq_cst);
 		if (atomic_load(&co_nidle) > 0)
-			co_kick_idle();
-	} else if (atomic_load_explicit(&m->slot->idle, memory_order_relaxed)) {
-		/* A signal handler over our own idle loop. */
-		atomic_store(&m->wake, 1);
-		co_poller_kick();
-	} else if (co_nslots > 1) {
-		atomic_thread_fence(memory_order_seq_cst);
-		if (atomic_load(&co_nidle) > 0)
-			co_kick_idle();
+			co_kick_idle(false);
+	} else if (co_nslots > 1 || co_tls.self == NULL) {
+		if (atomic_load_explicit(&m->slot->idle,
+					 memory_order_relaxed)) {
+			/* A signal handler over our own idle loop. */
+			atomic_store(&m->wake, 1);
+			co_poller_kick();
+		} else if (co_nslots > 1) {
+			call_for_help(m, n);
+		}
 	}
 	co_exit();
 }
@@ -122,17 +183,19 @@ co_pick(struct co_m *m)
 	struct co_slot *s = m->slot;
 	struct co *co;
 
-	if (++m->picks % CO_LOOK_AROUND == 0) {
+	if (++m->picks % CO_LOOK_AROUND == 0 ||
+	    atomic_load_explicit(&s->look, memory_order_relaxed)) {
+		atomic_store_explicit(&s->look, 0, memory_order_relaxed);
 		if (!co_somebody_polls())
 			co_poller_wait(0);
 		co_timers_run(0);
-		co = global_take();
+		co = global_take(NULL);
 		if (co != NULL)
 			return co;
 	}
 	co = co_ring_take(s, co_nslots == 1);
 	if (co == NULL)
-		co = global_take();
+		co = global_take(s);
 	return co;
 }
 
@@ -146,7 +209,9 @@ co_queue_forked(void)
 	global_last = &global_first;
 	co_global_n = 0;
 	memset(co_slots, 0, sizeof(co_slots));
-	for (i = 0; i < co_nslots; i++)
+	for (i = 0; i < co_nslots; i++) {
 		co_slots[i].id = i;
+		co_slots[i].enough = 1;
+	}
 	co_nslots = 1;
 }

@@ -11,17 +11,18 @@
 
 #include "sched/co.h"
 
-static inline bool
+/* How many there are now; 0: no room. */
+static inline uint32_t
 co_ring_put(struct co_slot *s, struct co *co)
 {
 	uint32_t h = atomic_load_explicit(&s->head, memory_order_acquire);
 	uint32_t t = atomic_load_explicit(&s->tail, memory_order_relaxed);
 
 	if (t - h >= CO_RING)
-		return false;
+		return 0;
 	atomic_store_explicit(&s->ring[t % CO_RING], co, memory_order_relaxed);
 	atomic_store_explicit(&s->tail, t + 1, memory_order_release);
-	return true;
+	return t + 1 - h;
 }
 
 /* alone: nobody else takes, but who has the slot. */
@@ -52,6 +53,57 @@ co_ring_take(struct co_slot *s, bool alone)
 							  memory_order_acquire))
 			return co;
 	}
+}
+
+/* How many of them others may take.  Those of a slot that changes hands all the
+ * time leave it the last, which it will have run before they could. */
+static inline uint32_t
+co_ring_spared(struct co_slot *s, uint32_t n)
+{
+	return atomic_load_explicit(&s->enough, memory_order_relaxed) == 1 ?
+		       n - n / 2 :
+		       n / 2;
+}
+
+/* Take half of what is there: the oldest is returned, the others go to the
+ * caller's own ring, which is empty.  NULL: nothing is to be had. */
+static inline struct co *
+co_ring_steal(struct co_slot *to, struct co_slot *from)
+{
+	uint32_t h = atomic_load_explicit(&from->head, memory_order_acquire);
+	uint32_t at = atomic_load_explicit(&to->tail, memory_order_relaxed);
+	uint32_t t, n, i;
+	struct co *first, *co;
+
+	for (;;) {
+		t = atomic_load_explicit(&from->tail, memory_order_acquire);
+		n = co_ring_spared(from, t - h);
+		if (n == 0)
+			return NULL;
+		first = atomic_load_explicit(&from->ring[h % CO_RING],
+					     memory_order_relaxed);
+		for (i = 1; i < n; i++) {
+			co = atomic_load_explicit(
+				&from->ring[(h + i) % CO_RING],
+				memory_order_relaxed);
+			atomic_store_explicit(&to->ring[(at + i - 1) % CO_RING],
+					      co, memory_order_relaxed);
+		}
+		if (atomic_compare_exchange_weak_explicit(
+			    &from->head, &h, h + n, memory_order_acq_rel,
+			    memory_order_acquire))
+			break;
+	}
+	atomic_store_explicit(&to->tail, at + n - 1, memory_order_release);
+	return first;
+}
+
+static inline uint32_t
+co_ring_len(struct co_slot *s)
+{
+	uint32_t h = atomic_load(&s->head);
+
+	return atomic_load(&s->tail) - h;
 }
 
 static inline bool

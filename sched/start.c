@@ -76,8 +76,10 @@ co_start(int workers)
 				((uintptr_t)&co_tls - co_ctx_tp()));
 	tls->m = m;
 	tls->critical = 1;
-	for (i = 0; i < co_nslots; i++)
+	for (i = 0; i < co_nslots; i++) {
 		co_slots[i].id = i;
+		co_slots[i].enough = 1; /* until the monitor knows */
+	}
 	atomic_store(&co_slots[0].m, m);
 	m->slot = &co_slots[0];
 	m->born = 1;
@@ -107,6 +109,7 @@ co_forked(void)
 	co_idle_forked();
 	co_workers_forked(m);
 	m->on_idle_list = 0;
+	m->searching = 0;
 	atomic_store(&co_slots[0].m, m);
 	m->slot = &co_slots[0];
 	m->take = CO_TAKE_NO;

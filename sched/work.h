@@ -24,7 +24,9 @@ enum {
 extern struct co_slot co_slots[CO_WORKERS_MOST];
 extern int co_nslots;
 extern _Atomic long co_global_n;
+/* Is anything ready; is anything that m of this slot may take? */
 bool co_work_anywhere(void);
+bool co_work_for(struct co_slot *mine);
 /* The next to run on m; NULL: nothing is ready, or another's only. */
 struct co *co_pick(struct co_m *m);
 struct co *co_steal(struct co_slot *mine);
@@ -35,6 +37,13 @@ extern struct co_m *_Atomic co_polls; /* waits in the poller */
 extern _Atomic int co_nidle;
 /* m, critical and in its own context, has found nothing to run. */
 void co_idle(struct co_m *m);
+/* It has something to do again: before it makes others ready. */
+void co_idle_over(struct co_m *m);
+/* Somebody idle is to look at the queues.  The monitor says who it is, for it
+ * has a table of descriptors of its own. */
+void co_kick_idle(bool monitor);
+/* m, which was woken to, has looked. */
+void co_searched(struct co_m *m, bool found);
 /* Sleep until somebody sets m->wake; handlers of signals may run.  False: the
  * deadline came first. */
 bool co_m_sleep(struct co_m *m, int64_t deadline);

@@ -130,6 +130,8 @@ co_m_loop(struct co_m *m)
 		co = co_pick(m);
 		if (co == NULL && co_nslots > 1)
 			co = co_steal(m->slot);
+		if (m->searching)
+			co_searched(m, co != NULL);
 		if (co != NULL)
 			co_switch_to(m, NULL, co);
 		else
@@ -203,6 +205,7 @@ m_again(void)
 	m->robust_head = NULL;
 	m->ndeferred = 0;
 	m->altstack_of = 0;
+	m->searching = 0;
 	m->in = 1;
 	return m;
 }
