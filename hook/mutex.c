@@ -98,13 +98,12 @@ lock_special(pthread_mutex_t *m)
 	return r;
 }
 
-COHOOK_EXPORT int
-pthread_mutex_lock(pthread_mutex_t *m)
+/* Apart, so that a dormant call has no frame to make. */
+static __attribute__((noinline)) int
+lock(pthread_mutex_t *m)
 {
 	int r, saved;
 
-	if (likely(!co_active))
-		return real.pthread_mutex_lock(m);
 	if (unlikely(special(m)))
 		return lock_special(m);
 	r = real.pthread_mutex_trylock(m);
@@ -116,6 +115,14 @@ pthread_mutex_lock(pthread_mutex_t *m)
 	r = co_mutex_wait(m, CO_FOREVER);
 	errno = saved;
 	return r;
+}
+
+COHOOK_EXPORT int
+pthread_mutex_lock(pthread_mutex_t *m)
+{
+	if (likely(!co_active))
+		return real.pthread_mutex_lock(m);
+	return lock(m);
 }
 COHOOK_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
 
@@ -196,15 +203,24 @@ unlock(pthread_mutex_t *m)
 	return r;
 }
 
-COHOOK_EXPORT int
-pthread_mutex_unlock(pthread_mutex_t *m)
+static __attribute__((noinline)) int
+unlock_and_let_in(pthread_mutex_t *m)
 {
 	int r = unlock(m);
 
 	/* m may be freed by now: only its address is used. */
-	if (unlikely(co_active) && r == 0)
+	if (r == 0)
 		co_let_in(m, 1);
 	return r;
+}
+
+COHOOK_EXPORT int
+pthread_mutex_unlock(pthread_mutex_t *m)
+{
+	/* What starts the runtime is the only thread: nobody waits. */
+	if (likely(!co_active))
+		return real.pthread_mutex_unlock(m);
+	return unlock_and_let_in(m);
 }
 COHOOK_ALIAS(__pthread_mutex_unlock, pthread_mutex_unlock);
 
