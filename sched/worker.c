@@ -6,6 +6,7 @@
  * as the program would have had without us.
  */
 #include <errno.h>
+#include <sys/wait.h>
 
 #include "ctx/sys.h"
 #include "sched/log.h"
@@ -33,6 +34,18 @@ free_slot(struct co_m *m)
 			return &co_slots[i];
 	}
 	return NULL;
+}
+
+/* A child may have asked for a signal when its parent ends, and its parent is a
+ * kernel thread (PR_SET_PDEATHSIG, prctl(2)). */
+static bool
+has_children(void)
+{
+	siginfo_t info;
+
+	return sys6(SYS_waitid, P_ALL, 0, &info,
+		    WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD, NULL,
+		    0) != -ECHILD;
 }
 
 /* It has been spare for long, and is one too many.  The process's first kernel
@@ -85,7 +98,7 @@ spare(struct co_m *m)
 	co_sig_idle(m, false);
 	old = co_now() + OLD;
 	if (!co_m_sleep(m, old)) {
-		if (superfluous(m))
+		if (!has_children() && superfluous(m))
 			return false;
 		co_m_sleep(m, CO_FOREVER);
 	}
