@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* stack.c - slabs of stacks, a free list for each size. */
-#include <link.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -23,9 +22,9 @@ struct link {
 struct class {
 	size_t size, guard;
 	struct link *free;
-	char *slab;       /* not yet handed out: left stacks from here on */
+	char *slab; /* not yet handed out: left stacks from here on */
 	size_t left;
-	size_t total;     /* bytes of slabs so far: the next is as large */
+	size_t total; /* bytes of slabs so far: the next is as large */
 };
 
 static struct co_lock lock;
@@ -36,32 +35,12 @@ static enum co_guard asked_;
 
 static int prot = PROT_READ | PROT_WRITE;
 
-/* Does anything of the program run code on its stack, such as GNU C's nested
- * functions?  Then all its stacks are such, as glibc's and the kernel's. */
-static int
-find_exec(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	int i, is_main = info->dlpi_name == NULL || *info->dlpi_name == '\0';
-	int stated = 0;
-
-	(void)size;
-	(void)arg;
-	for (i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_GNU_STACK) {
-			stated = 1;
-			if (info->dlpi_phdr[i].p_flags & PF_X)
-				prot |= PROT_EXEC;
-		}
-	if (is_main && !stated && info->dlpi_phnum > 0)
-		prot |= PROT_EXEC;
-	return 0;
-}
-
 void
-co_stack_init(enum co_guard kind)
+co_stack_init(enum co_guard kind, int exec)
 {
 	kind_ = asked_ = kind;
-	dl_iterate_phdr(find_exec, NULL);
+	if (exec)
+		prot |= PROT_EXEC;
 }
 
 enum co_guard

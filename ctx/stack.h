@@ -23,8 +23,9 @@ struct co_stack {
 
 enum co_guard { CO_GUARD_MADVISE, CO_GUARD_MPROTECT, CO_GUARD_NONE };
 
-/* Begin with this kind of guard; CO_GUARD_MADVISE falls back by itself. */
-void co_stack_init(enum co_guard kind);
+/* Begin with this kind of guard; CO_GUARD_MADVISE falls back by itself.
+ * exec: code may run on them. */
+void co_stack_init(enum co_guard kind, int exec);
 enum co_guard co_stack_guard_kind(void);
 const char *co_stack_guard_name(void);
 /* Is there now none, though some kind was asked for? */

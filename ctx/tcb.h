@@ -13,6 +13,7 @@
 #ifndef COHOOK_TCB_H
 #define COHOOK_TCB_H
 
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -23,6 +24,8 @@ struct co_libc {
 	int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
 		      void *);
 	int (*join)(pthread_t, void **);
+	int (*iterate_phdr)(int (*)(struct dl_phdr_info *, size_t, void *),
+			    void *);
 };
 extern struct co_libc co_libc;
 

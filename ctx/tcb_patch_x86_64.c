@@ -174,7 +174,7 @@ co_patch_init(void)
 	unsigned char jump[MOV] = { 0xe9 }, *page, *first, *last;
 	int32_t rel;
 
-	dl_iterate_phdr(look, &f);
+	co_libc.iterate_phdr(look, &f);
 	if (f.n != 1 || (page = near_page(&f)) == NULL)
 		return -1;
 	emit(page, f.at);

@@ -5,6 +5,7 @@
 
 #include "ctx/stack.h"
 #include "hook/env.h"
+#include "hook/real.h"
 #include "hook/setting.h"
 #include "sched/co.h"
 #include "sched/log.h"
@@ -38,6 +39,35 @@ is(const char *name, const char *word)
 	return value != NULL && strcmp(value, word) == 0;
 }
 
+/* Does anything of the program run code on its stack, such as GNU C's nested
+ * functions?  Then all its stacks are such, as glibc's and the kernel's. */
+static int
+find_exec(struct dl_phdr_info *info, size_t size, void *found)
+{
+	int i, stated = 0;
+
+	(void)size;
+	for (i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_GNU_STACK) {
+			stated = 1;
+			*(int *)found |=
+				(info->dlpi_phdr[i].p_flags & PF_X) != 0;
+		}
+	/* A program that says nothing is old, and may. */
+	if (!stated && info->dlpi_phnum > 0 && *info->dlpi_name == '\0')
+		*(int *)found = 1;
+	return 0;
+}
+
+static int
+has_exec_stacks(void)
+{
+	int found = 0;
+
+	real.dl_iterate_phdr(find_exec, &found);
+	return found;
+}
+
 void
 co_env_read(void)
 {
@@ -68,5 +98,6 @@ co_env_read(void)
 						       CO_TCB_DONOR;
 	co_stack_init(is("COHOOK_GUARD", "mprotect") ? CO_GUARD_MPROTECT :
 		      is("COHOOK_GUARD", "none")     ? CO_GUARD_NONE :
-						       CO_GUARD_MADVISE);
+						       CO_GUARD_MADVISE,
+		      has_exec_stacks());
 }

@@ -456,9 +456,9 @@ co_exclude_look(void)
 	int saved = errno;
 
 	co_tls.nopark++; /* no switch while the loader's lock is held */
-	dl_iterate_phdr(count_adds, &adds);
+	real.dl_iterate_phdr(count_adds, &adds);
 	if (atomic_load(&seen_adds) != adds) {
-		dl_iterate_phdr(look_at, &look);
+		real.dl_iterate_phdr(look_at, &look);
 		if (!look.unbound)
 			atomic_store(&seen_adds, look.adds);
 		if (look.mem >= 0)
@@ -550,7 +550,7 @@ co_exclude_init(char *list)
 	if (npatterns == 0 && !calls)
 		return;
 	co_exclude_any = 1;
-	dl_iterate_phdr(find_own, NULL);
+	real.dl_iterate_phdr(find_own, NULL);
 	co_exclude_look();
 	/* Others may be loaded yet; of these it is not likely. */
 	for (i = 0; i < npatterns; i++)

@@ -71,6 +71,7 @@ co_start_now(void)
 	co_ctx_init();
 	co_libc.create = real.pthread_create;
 	co_libc.join = real.pthread_join;
+	co_libc.iterate_phdr = real.dl_iterate_phdr;
 	way = co_tcb_init(co_env.tcb);
 	if (way == CO_TCB_NONE) {
 		co_log(CO_WARN, "no way to a thread control block works here: "

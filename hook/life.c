@@ -103,11 +103,57 @@ renew(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+/* Libraries are walked with a lock of the linker's held, which whoever starts a
+ * thread may need, also a kernel thread of ours: so nobody parks with it, and
+ * who waits there waits as a kernel thread does. */
+struct walk {
+	int (*fn)(struct dl_phdr_info *, size_t, void *);
+	void *arg;
+};
+
+/* An exception leaves walk(): as in once.c. */
+int co_walk_unwound(int version, int actions, uint64_t class, void *what,
+		    void *context);
+int
+co_walk_unwound(int version, int actions, uint64_t class, void *what,
+		void *context)
+{
+	enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
+
+	(void)version, (void)class, (void)what, (void)context;
+	if (actions & CLEANUP_PHASE)
+		co_tls.nopark--;
+	return CONTINUE_UNWIND;
+}
+
+__attribute__((noinline)) static int
+walk(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct walk *w = arg;
+	int r;
+
+	__asm__ volatile(".cfi_personality 0x1b, co_walk_unwound");
+	co_tls.nopark++;
+	r = w->fn(info, size, w->arg);
+	co_tls.nopark--;
+	return r;
+}
+
+COHOOK_EXPORT int
+dl_iterate_phdr(int (*fn)(struct dl_phdr_info *, size_t, void *), void *arg)
+{
+	struct walk w = { fn, arg };
+
+	if (co_here() == NULL)
+		return real.dl_iterate_phdr(fn, arg);
+	return real.dl_iterate_phdr(walk, &w);
+}
+
 static void
 begin(struct co *co)
 {
 	(void)co;
-	dl_iterate_phdr(renew, NULL);
+	real.dl_iterate_phdr(renew, NULL);
 	dlerror();
 	uselocale(LC_GLOBAL_LOCALE);
 	h_errno = 0;

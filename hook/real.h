@@ -9,6 +9,7 @@
 
 #include <aio.h>
 #include <grp.h>
+#include <link.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>

@@ -131,7 +131,7 @@ co_runtime_here(void)
 	else if (dlsym(RTLD_DEFAULT, "__tsan_init") != NULL)
 		found = "ThreadSanitizer";
 	else if (!co_env.convert)
-		dl_iterate_phdr(look, &found);
+		real.dl_iterate_phdr(look, &found);
 	return found;
 }
 
@@ -179,7 +179,7 @@ co_runtime_of(void *(*fn)(void *))
 	had = atomic_load_explicit(slot, memory_order_relaxed);
 	if (likely(had >> BITS == at))
 		return had & ((1 << BITS) - 1);
-	dl_iterate_phdr(look_there, &w);
+	real.dl_iterate_phdr(look_there, &w);
 	atomic_store_explicit(slot, at << BITS | w.found, memory_order_relaxed);
 	return w.found;
 }

@@ -52,6 +52,7 @@ static const char keeps[] =
 	"thrd_exit thrd_create thrd_detach pthread_key_create "
 	"__pthread_key_create pthread_key_delete tss_create tss_delete "
 	"pthread_mutex_consistent pthread_getcpuclockid ptrace "
+	"dl_iterate_phdr "
 	"pthread_mutex_init __pthread_mutex_init pthread_mutex_trylock "
 	"__pthread_mutex_trylock pthread_mutex_unlock __pthread_mutex_unlock "
 	"mtx_unlock pthread_cond_init pthread_cond_destroy "

@@ -94,7 +94,7 @@ begin_with(enum co_guard kind)
 	mprotects_left = 1 << 20;
 	largest = SIZE_MAX;
 	mmaps = munmaps = guards_installed = mprotects = 0;
-	co_stack_init(kind);
+	co_stack_init(kind, 0);
 }
 
 /* What was given out is not known to the next test: each takes sizes that no
