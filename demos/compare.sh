@@ -23,7 +23,8 @@ compare_way()
 	esac
 	serve "$way" "${server[@]}" 0 &&
 		against "$way" env LD_PRELOAD="$LIB" "$BIN/http_client" \
-			-p "$SERVER_PORT" -u /slow -k "$k" -r "$rounds"
+			-p "$SERVER_PORT" -u /slow -k "$k" -r "$rounds" \
+			-s "$SERVER_PID"
 }
 
 compare_demo()
@@ -53,6 +54,7 @@ compare_demo()
 	most=$(awk '$3 > m { m = $3 } END { print m + 0 }' "$TMP/compare")
 	[ "$most" != 0 ] || return 0
 	compare_ascii "${connections[-1]}"
+	compare_cost "${connections[-1]}"
 	compare_svg "${connections[-1]}" >"$BIN/compare.svg"
 	say ""
 	say "The same as a picture: ${BIN#"$PWD/"}/compare.svg"
@@ -70,9 +72,7 @@ compare_ascii()
 	{
 		x = int(lg($2) / lg(last) * 62 + 0.5)
 		y = int((lg($3) - 1) * 5 + 0.5)
-		# Where two meet, the latter is seen, and both are in the
-		# table below.
-		at[x, y] = $1 + 1
+		at[x, y] = (x, y) in at ? 5 : $1 + 1
 		if (y > top)
 			top = y
 	}
@@ -82,7 +82,7 @@ compare_ascii()
 				: sprintf("%8s |", "")
 			for (x = 0; x <= 62; x++) {
 				w = at[x, y]
-				line = line (w ? hue[w] substr("abcd", w, 1) \
+				line = line (w ? hue[w] substr("abcd*", w, 1) \
 					plain : " ")
 			}
 			sub(/ +$/, "", line)
@@ -121,9 +121,30 @@ compare_ascii()
 			END {
 				for (i = 1; i <= m; i++)
 					if (i in seen)
-						printf "%7s", rate[i]
-				print ""
+						line = line sprintf("%7s",
+							rate[i])
+				sub(/ +$/, "", line)
+				print line
 			}' "$TMP/compare"
+	done
+}
+
+# With as many connections as there were.
+compare_cost()
+{
+	local i way
+
+	printf '\n%swith %-22s %10s %10s %12s%s\n' "$BOLD" "$1 connections:" \
+		'CPU us' kernel 'peak memory' "$PLAIN"
+	printf '%s%-27s %10s %10s %12s%s\n' "$BOLD" '' 'a request' \
+		threads 'of server' "$PLAIN"
+	for i in "${!COMPARE_WAYS[@]}"; do
+		way=compare_${COMPARE_WAYS[i]}_$1
+		[ -s "$TMP/$way.out" ] || continue
+		printf '%s%s  %-24s%s %10s %10s %8s MiB\n' "${HUES[i]}" \
+			"$(cut -c $((i + 1)) <<<abcd)" "${COMPARE_TITLES[i]}" \
+			"$PLAIN" "$(of "$way" cpu_us)" "$(of "$way" threads)" \
+			"$(mib "$(of "$way" peak_kib)")"
 	done
 }
 
