@@ -9,8 +9,8 @@
  * -f   what the answer must be; else it must begin with "request"
  * -s   the server, whose kernel threads are counted meanwhile
  *
- * The result is one line: latencies in milliseconds, in the middle and at 99 %,
- * and the server's microseconds of CPU for a request.
+ * It prints latencies in milliseconds, in the middle and at 99 %, and the
+ * server's microseconds of CPU for a request.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -253,7 +253,8 @@ main(int argc, char **argv)
 	seconds = ended[0] - began[0];
 	qsort(ms, (size_t)total, sizeof *ms, by_size);
 	printf("requests=%ld seconds=%.3f per_second=%.0f half_ms=%.2f "
-	       "most_ms=%.2f threads=%d peak_kib=%d cpu_us=%.1f errors=%d\n",
+	       "most_ms=%.2f\n"
+	       "threads=%d peak_kib=%d cpu_us=%.1f errors=%d\n",
 	       total, seconds, (double)total / seconds, ms[total / 2],
 	       ms[total - 1 - total / 100], threads, server_status("VmHWM:"),
 	       cpu / (double)total, errors);

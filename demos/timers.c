@@ -100,7 +100,7 @@ main(int argc, char **argv)
 	qsort(late, (size_t)n, sizeof *late, by_size);
 	for (int i = 0; i < n; i++)
 		early += late[i] < 0;
-	printf("sleepers=%d born_s=%.3f threads=%ld kib=%ld early=%ld "
+	printf("sleepers=%d born_s=%.3f threads=%ld kib=%ld early=%ld\n"
 	       "half_us=%.0f most_us=%.0f worst_us=%.0f\n",
 	       n, (double)born / 1e9, threads, kib, (long)early,
 	       (double)late[n / 2] / 1e3, (double)late[n - 1 - n / 100] / 1e3,
