@@ -118,7 +118,9 @@ static void
 moved(struct co_slot *s, struct co_m *m, uint32_t tick)
 {
 	int64_t cpu = cpu_of(m->tid), runs = (uint32_t)(tick - s->seen_tick);
-	int64_t each = (cpu - m->cpu) / runs, enough = HELP / (each + 1);
+	/* One that has just ended, or got the slot, tells nothing. */
+	int64_t each = cpu > m->cpu ? (cpu - m->cpu) / runs : 0;
+	int64_t enough = HELP / (each + 1);
 
 	atomic_store_explicit(&s->enough,
 			      enough < 2    ? 1 :

@@ -216,6 +216,7 @@ m_again(void)
 	m->born = 0;
 	m->cur = m->prev = NULL;
 	m->robust_head = NULL;
+	m->cpu = 0;
 	m->ndeferred = 0;
 	m->altstack_of = 0;
 	m->searching = 0;
