@@ -169,7 +169,7 @@ TEST(recvmmsg_looks_at_the_clock_after_each_message)
 
 TEST(each_message_has_its_own_SO_RCVTIMEO)
 {
-	struct timeval tv = { 0, 100000 };
+	struct timeval tv = { 0, 500000 };
 	struct sender s = { 0, 0, 8 };
 	struct batch b;
 	pthread_t th;
