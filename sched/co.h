@@ -96,6 +96,8 @@ struct co {
 	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
 	int64_t since;          /* when it began to wait, by co_clock */
 	int64_t watched;        /* its region began; for watch.c */
+	uint32_t parks;         /* waits in which others had its CPU */
+	uint32_t lends;         /* and those in the kernel without a slot */
 	char name[32];
 
 	/* Its signals; lock guards pending. */

@@ -44,6 +44,8 @@ const struct co_debug cohook_debug[] = {
 	OF("co.why", co, why),
 	OF("co.what", co, what),
 	OF("co.since", co, since),
+	OF("co.parks", co, parks),
+	OF("co.lends", co, lends),
 	OF("co.name", co, name),
 	{ "co.name_size", sizeof(((struct co *)NULL)->name) },
 	OF("co.m", co, m),

@@ -396,6 +396,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	co->light = b->light;
 	co->why = "is about to start";
 	co->since = co_clock_now();
+	co->parks = co->lends = 0;
 	if (self != NULL && self->name[0] != '\0' && !self->is_main)
 		memcpy(co->name, self->name, sizeof(co->name));
 	co_critical_begin();

@@ -48,6 +48,10 @@ co_region_end(void)
 	if (self == NULL)
 		return;
 	co_seen_end(self);
+	self->lends += self->m->slot == NULL ||
+		       atomic_load_explicit(&self->m->take,
+					    memory_order_relaxed) !=
+			       CO_TAKE_NO;
 	self->why = NULL;
 	if (self->region) {
 		co_critical_begin();

@@ -272,6 +272,7 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	atomic_store_explicit(&self->what, what, memory_order_relaxed);
 	began = co_seen_park(self, why, what, deadline);
 	if (self->pinned != NULL) {
+		self->parks++;
 		woken = park_pinned(self, p, deadline);
 		co_seen_wake(self, why, what, woken, began);
 		self->why = NULL;
@@ -284,8 +285,11 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 		co_claim_and_wake(p, CO_SIGNAL);
 	if (deadline != CO_FOREVER)
 		co_timer_add(p, deadline);
-	if (atomic_load_explicit(&p->state, memory_order_relaxed) == CO_ARMED)
+	if (atomic_load_explicit(&p->state, memory_order_relaxed) ==
+	    CO_ARMED) {
+		self->parks++;
 		co_give_way(self, CO_ACT_PARK);
+	}
 	if (deadline != CO_FOREVER)
 		co_timer_del(p);
 	co_exit();
