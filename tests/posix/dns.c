@@ -37,6 +37,20 @@ number_in(const char *name)
 	return atoi(name);
 }
 
+static int
+ns_rcode_of(const unsigned char *text)
+{
+	return text[3] & 15;
+}
+
+/* What the server knows none of, and what it says nothing of. */
+static bool
+begins(const char *name, const char *with, const char *address)
+{
+	return strncmp(name, with, strlen(with)) == 0 ||
+	       strncmp(name, address, strlen(address)) == 0;
+}
+
 static void
 answer(struct question *q)
 {
@@ -50,7 +64,7 @@ answer(struct question *q)
 	q->text[2] |= 0x80; /* an answer; */
 	q->text[3] = 0x80;
 	memset(q->text + 6, 0, 6);
-	if (strncmp(name, "none", 4) == 0) {
+	if (begins(name, "none", "200.0.0.10.")) {
 		q->text[3] |= ns_r_nxdomain;
 	} else if (q->type == ns_t_a || q->type == ns_t_ptr) {
 		q->text[7] = 1;
@@ -99,7 +113,7 @@ serves(void *need)
 		p = this->text + this->name_end;
 		NS_GET16(this->type, p);
 		this->n = this->name_end + 4;
-		if (strncmp(name, "silent", 6) == 0)
+		if (begins(name, "silent", "201.0.0.10."))
 			continue;
 		if (!seen[number_in(name)]) {
 			seen[number_in(name)] = true;
@@ -317,4 +331,136 @@ TEST(what_needs_no_server_asks_none)
 	CHECK_INT(getaddrinfo(NULL, NULL, NULL, &res), EAI_NONAME);
 	CHECK_INT(asked, 0);
 	end();
+}
+
+/* --- each call that asks a server, answered or not --- */
+
+enum { WAYS = 15 };
+
+/* True: it was told. */
+static bool
+asks_by(int way, const char *name)
+{
+	struct hostent h, *res = NULL;
+	struct in_addr in = { htonl(0x0a000007U) };
+	unsigned char text[ROOM], query[ROOM];
+	struct sockaddr_in a = loopback(0);
+	char buf[1024];
+	int err, n;
+
+	/* Who asks for an address asks for that of a name. */
+	if (strncmp(name, "none", 4) == 0 || strncmp(name, "silent", 6) == 0)
+		in.s_addr = htonl(0x0a000000U +
+				  (strncmp(name, "none", 4) == 0 ? 200 : 201));
+	a.sin_addr = in;
+	switch (way) {
+	case 0:
+		return gethostbyname(name) != NULL;
+	case 1:
+		return gethostbyname2(name, AF_INET) != NULL;
+	case 2:
+		return gethostbyaddr(&in, sizeof in, AF_INET) != NULL;
+	case 3:
+		gethostbyname_r(name, &h, buf, sizeof buf, &res, &err);
+		return res != NULL;
+	case 4:
+		gethostbyname2_r(name, AF_INET, &h, buf, sizeof buf, &res,
+				 &err);
+		return res != NULL;
+	case 5:
+		gethostbyaddr_r(&in, sizeof in, AF_INET, &h, buf, sizeof buf,
+				&res, &err);
+		return res != NULL;
+	case 6:
+		return getnameinfo((struct sockaddr *)&a, sizeof a, buf,
+				   sizeof buf, NULL, 0, NI_NAMEREQD) == 0;
+	case 7:
+		return res_query(name, ns_c_in, ns_t_a, text, sizeof text) > 0;
+	case 8:
+		return res_search(name, ns_c_in, ns_t_a, text, sizeof text) >
+		       0;
+	case 9:
+		return res_querydomain(name, "", ns_c_in, ns_t_a, text,
+				       sizeof text) > 0;
+	case 10:
+		return res_nquery(&_res, name, ns_c_in, ns_t_a, text,
+				  sizeof text) > 0;
+	case 11:
+		return res_nsearch(&_res, name, ns_c_in, ns_t_a, text,
+				   sizeof text) > 0;
+	case 12:
+		return res_nquerydomain(&_res, name, "", ns_c_in, ns_t_a, text,
+					sizeof text) > 0;
+	default:
+		n = res_mkquery(ns_o_query, name, ns_c_in, ns_t_a, NULL, 0,
+				NULL, query, sizeof query);
+		CHECK(n > 0);
+		n = way == 13 ? res_send(query, n, text, sizeof text)
+			      : res_nsend(&_res, query, n, text, sizeof text);
+		/* What the server says, whatever it is. */
+		return n > 0 && ns_rcode_of(text) == ns_r_noerror;
+	}
+}
+
+struct way {
+	int n, seconds;
+	const char *name;
+	bool told;
+};
+
+static void *
+asks_by_a_way(void *arg)
+{
+	struct way *w = arg;
+
+	ask_ours(w->seconds);
+	w->told = asks_by(w->n, w->name);
+	return NULL;
+}
+
+static void
+by_all_ways(const char *name, int seconds, bool told)
+{
+	struct way w[WAYS];
+	pthread_t th[WAYS];
+	int i;
+
+	begin(1);
+	for (i = 0; i < WAYS; i++) {
+		w[i] = (struct way){ i, seconds, name, false };
+		th[i] = party(asks_by_a_way, &w[i]);
+	}
+	for (i = 0; i < WAYS; i++) {
+		leaves(th[i]);
+		CHECK_INT(w[i].told, told);
+	}
+	end();
+}
+
+TEST(every_call_that_asks_is_told)
+{
+	by_all_ways("host7.test", 60, true);
+}
+
+TEST(every_call_that_asks_is_told_that_it_is_not_there)
+{
+	by_all_ways("none8.test", 60, false);
+}
+
+TEST(every_call_that_asks_in_vain_gives_up)
+{
+	by_all_ways("silent9.test", 1, false);
+}
+
+TEST(a_request_for_a_name_is_waited_for)
+{
+	struct gaicb g = { .ar_name = "127.0.0.1" }, *list[1] = { &g };
+	int r;
+
+	CHECK_INT(getaddrinfo_a(GAI_NOWAIT, list, 1, NULL), 0);
+	r = gai_suspend((const struct gaicb *const *)list, 1, NULL);
+	CHECK(r == 0 || r == EAI_ALLDONE);
+	CHECK_INT(gai_error(&g), 0);
+	CHECK(g.ar_result != NULL);
+	freeaddrinfo(g.ar_result);
 }

@@ -6,6 +6,8 @@
 #include <grp.h>
 #include <netdb.h>
 #include <pwd.h>
+#include <rpc/netdb.h>
+#include <shadow.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -94,6 +96,88 @@ TEST(services_and_protocols_are_known_both_ways)
 	s = getservbyport(htons(80), "tcp");
 	CHECK(s != NULL);
 	CHECK_INT(strcmp(s->s_name, "http"), 0);
+}
+
+/* Where a file is not there, or empty, nothing is found, bare as hooked. */
+TEST(walks_and_buffers_by_all_other_names)
+{
+	char buf[4096], tiny[2];
+	struct passwd pw, *p;
+	struct group gr, *g;
+	struct spwd sp, *s;
+	struct servent se, *v;
+	struct protoent pr, *o;
+	struct netent ne, *e;
+	struct hostent he, *h;
+	struct rpcent *c;
+	int err, n = 0;
+
+	setpwent();
+	CHECK_INT(getpwent_r(&pw, buf, sizeof buf, &p), 0);
+	CHECK(p == &pw);
+	endpwent();
+	setgrent();
+	CHECK_INT(getgrent_r(&gr, buf, sizeof buf, &g), 0);
+	CHECK(g == &gr);
+	endgrent();
+	CHECK_INT(getgrgid_r(0, &gr, tiny, 2, &g), ERANGE);
+	CHECK_INT(getgrnam_r("root", &gr, tiny, 2, &g), ERANGE);
+	CHECK_INT(getpwnam_r("root", &pw, tiny, 2, &p), ERANGE);
+	s = getspnam("root");
+	if (s != NULL) {
+		CHECK_INT(getspnam_r("root", &sp, buf, sizeof buf, &s), 0);
+		CHECK(s == &sp);
+	}
+	CHECK_INT(getspnam_r("no-such-name", &sp, buf, sizeof buf, &s), 0);
+	CHECK(s == NULL);
+	v = getservbyname("http", "tcp");
+	if (v != NULL) {
+		CHECK_INT(getservbyname_r("http", "tcp", &se, buf, sizeof buf,
+					  &v), 0);
+		CHECK(v == &se);
+		CHECK_INT(getservbyport_r(htons(80), "tcp", &se, buf,
+					  sizeof buf, &v), 0);
+		CHECK(v == &se);
+		CHECK_INT(getservbyname_r("http", "tcp", &se, tiny, 2, &v),
+			  ERANGE);
+		setservent(1);
+		CHECK(getservent() != NULL);
+		CHECK_INT(getservent_r(&se, buf, sizeof buf, &v), 0);
+		endservent();
+	}
+	o = getprotobyname("tcp");
+	if (o != NULL) {
+		CHECK_INT(getprotobyname_r("tcp", &pr, buf, sizeof buf, &o),
+			  0);
+		CHECK(o == &pr);
+		CHECK_INT(getprotobynumber_r(17, &pr, buf, sizeof buf, &o), 0);
+		CHECK_INT(getprotobynumber_r(17, &pr, tiny, 2, &o), ERANGE);
+	}
+	CHECK(getprotobyname("no-such-protocol") == NULL);
+	CHECK(getprotobynumber(12345) == NULL);
+	CHECK(getservbyport(1, "no-such-protocol") == NULL);
+	CHECK(getpwuid(4000000000U) == NULL);
+	CHECK(getgrgid(4000000000U) == NULL);
+	e = getnetbyname("loopback");
+	if (e != NULL) {
+		CHECK_INT(getnetbyname_r("loopback", &ne, buf, sizeof buf, &e,
+					 &err), 0);
+		CHECK(e == &ne);
+		CHECK(getnetbyaddr(ne.n_net, AF_INET) != NULL);
+		CHECK_INT(getnetbyaddr_r(ne.n_net, AF_INET, &ne, buf,
+					 sizeof buf, &e, &err), 0);
+	}
+	sethostent(1);
+	if (gethostent() != NULL)
+		CHECK_INT(gethostent_r(&he, buf, sizeof buf, &h, &err), 0);
+	endhostent();
+	c = getrpcbyname("portmapper");
+	if (c != NULL)
+		CHECK(getrpcbynumber(c->r_number) != NULL);
+	CHECK_INT(getgrouplist("root", 0, (gid_t[1]){ 0 }, &n), -1);
+	CHECK_INT(innetgr("no-such-group", "host", "user", "domain"), 0);
+	CHECK_INT(setnetgrent("no-such-group"), 0);
+	endnetgrent();
 }
 
 static void *
