@@ -15,8 +15,8 @@
 
 #ifdef __x86_64__
 
-#define OLD(ret, name, params, version)                                       \
-	ret old_##name params;                                                \
+#define OLD(ret, name, params, version) \
+	ret old_##name params;          \
 	__asm__(".symver old_" #name ", " #name "@GLIBC_" #version)
 
 OLD(int, pthread_cond_init, (pthread_cond_t *, const pthread_condattr_t *),
