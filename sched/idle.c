@@ -74,7 +74,10 @@ co_kick_idle(bool monitor)
 		;
 	if (m != NULL) {
 		off_idle_list(m);
-		m->searching = !monitor;
+		/* Never cleared here: who was kicked as it polled, and is on
+		 * its way off the list, has it from that. */
+		if (!monitor)
+			m->searching = 1;
 		atomic_store(&m->wake, 1);
 	} else if (polls != NULL && !monitor) {
 		polls->searching = 1; /* it looks at that under lock */
