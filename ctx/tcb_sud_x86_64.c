@@ -203,12 +203,17 @@ struct guard {
 	uint64_t mask;
 };
 
+/* Nothing is handled while it is on but what an instruction brings about: any
+ * other handler's return would be a system call of libc's, and caught; it can
+ * only be made where the handler's frame is. */
+static const uint64_t all_but_faults =
+	~(CO_SIGBIT(SIGSYS) | CO_SIGBIT(SIGSEGV) | CO_SIGBIT(SIGBUS) |
+	  CO_SIGBIT(SIGFPE) | CO_SIGBIT(SIGILL) | CO_SIGBIT(SIGTRAP));
+
 static void
 begin(struct guard *g)
 {
-	uint64_t sigsys = CO_SIGBIT(SIGSYS);
-
-	sys_sigmask(SIG_UNBLOCK, &sigsys, &g->mask);
+	sys_sigmask(SIG_SETMASK, &all_but_faults, &g->mask);
 	dispatch(1);
 }
 
@@ -216,8 +221,7 @@ static void
 end(const struct guard *g)
 {
 	dispatch(0);
-	if (g->mask & CO_SIGBIT(SIGSYS))
-		sys_sigmask(SIG_SETMASK, &g->mask, NULL);
+	sys_sigmask(SIG_SETMASK, &g->mask, NULL);
 }
 
 int
@@ -260,11 +264,9 @@ co_sud_create(struct co_tcb *t, const pthread_attr_t *attr,
 void
 co_sud_catch_exit(void (*gone)(void *), void *arg)
 {
-	uint64_t sigsys = CO_SIGBIT(SIGSYS);
-
 	exit_to = gone;
 	exit_arg = arg;
-	sys_sigmask(SIG_UNBLOCK, &sigsys, NULL);
+	sys_sigmask(SIG_SETMASK, &all_but_faults, NULL);
 	dispatch(1);
 	selector = BLOCK;
 }

@@ -117,11 +117,11 @@ TEST(a_stop_wakes_a_condition_variable_any)
 	bool never = false, met = true;
 
 	std::jthread t([&](std::stop_token st) {
-		std::stop_callback cb(st, [&] { called++; });
 		std::unique_lock lock(m);
 
 		met = cv.wait(lock, st, [&] { return never; });
 	});
+	std::stop_callback cb(t.get_stop_token(), [&] { called++; });
 	std::this_thread::sleep_for(5ms);
 	CHECK(t.request_stop());
 	t.join();

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* signal_own.c - signals that a thread brings upon itself: by what it writes,
- * and where it goes wrong. */
+/* signal_own.c - signals that a thread brings upon itself by what it writes; and
+ * threads that are made and end in a hail of signals. */
 #define _GNU_SOURCE 1
 
 #include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include "thr.h"
@@ -255,4 +256,37 @@ TEST(SIGXFSZ_is_the_writers)
 	stop = 1;
 	thr_join(other);
 	CHECK_INT(wrong, 0);
+}
+
+static void *
+exits(void *arg)
+{
+	pthread_exit(arg); /* its block is not used again */
+}
+
+static void *
+makes_threads(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 1500; i++)
+		CHECK(thr_join(thr_start(exits, arg)) == arg);
+	return arg;
+}
+
+TEST(threads_are_made_and_end_in_a_hail_of_signals)
+{
+	struct itimerval often = { { 0, 50 }, { 0, 50 } }, off = { 0 };
+	struct sigaction sa = { .sa_handler = counts, .sa_flags = SA_RESTART };
+	pthread_t th[2];
+	int i;
+
+	OK(sigaction(SIGALRM, &sa, NULL));
+	OK(setitimer(ITIMER_REAL, &often, NULL));
+	for (i = 0; i < 2; i++)
+		th[i] = thr_start(makes_threads, &sa);
+	makes_threads(&sa);
+	for (i = 0; i < 2; i++)
+		thr_join(th[i]);
+	OK(setitimer(ITIMER_REAL, &off, NULL));
 }
