@@ -42,6 +42,7 @@ static _Atomic int started;
 static _Atomic uint32_t asleep;   /* futex */
 static int busy;                  /* the monitor's own, as is: */
 static int own_files;             /* its table of descriptors is */
+static _Atomic uint32_t settled;  /* it has left the program's; futex */
 _Atomic int co_monitor_tid;
 int co_dump_signal;
 static _Atomic int dump_wanted = -1;
@@ -219,6 +220,8 @@ monitor(void *arg)
 	co_monitor_tid = (int)sys0(SYS_gettid);
 	co_comm_monitor();
 	leave_files();
+	atomic_store(&settled, 1);
+	sys_futex_wake(&settled, 1);
 	for (;;) {
 		dump_to = atomic_exchange(&dump_wanted, -1);
 		if (dump_to >= 0)
@@ -271,6 +274,10 @@ co_monitor_start(void)
 	err = co_libc.create(&th, &attr, monitor, NULL);
 	co_tls.nopark--;
 	sys_sigmask(SIG_SETMASK, &old, NULL);
+	/* Until then it has what the program has open, and a pipe that the
+	 * program closes would still have a reader. */
+	while (err == 0 && !atomic_load(&settled))
+		sys_futex_wait(&settled, 0, NULL);
 	if (err == 0)
 		return;
 	co_stack_put(&stack, 0);
@@ -303,5 +310,6 @@ co_monitor_forked(void)
 	own_files = 0;
 	co_monitor_tid = 0;
 	started = 0;
+	settled = 0;
 	asleep = 0;
 }
