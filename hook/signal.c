@@ -290,11 +290,17 @@ static void
 say_overflow(const struct co *self, const ucontext_t *uc)
 {
 	unsigned long kib = self->stack.size / 1024;
-	char where[128] = "";
-
+	char where[160] = "?";
 #ifdef __x86_64__
-	co_where_name(where, sizeof(where),
-		      (uintptr_t)uc->uc_mcontext.gregs[REG_RIP] + 1);
+	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+	uintptr_t pc[2] = { (uintptr_t)uc->uc_mcontext.gregs[REG_RIP] + 1 };
+	int n = 1;
+
+	/* It may be a leaf of libc's: who called it is to blame. */
+	if (sp < (uintptr_t)self->stack.base)
+		sp = (uintptr_t)self->stack.base;
+	n += co_where_scan(sp, sp + 4096, pc + 1, 1);
+	co_where_names(where, sizeof(where), NULL, pc, n);
 #else
 	(void)uc;
 #endif
