@@ -31,11 +31,31 @@ dump_stack(int fd, const struct co *co)
 }
 
 static void
-dump(int fd, bool stacks)
+dump_one(int fd, const struct co *co)
+{
+	const char *why = co->why;
+	char line[256];
+	int n;
+
+	n = co_format(line, sizeof(line), "#%ld %s %s", (long)co->id,
+		      co->name[0] ? co->name : "-", state_name[co->state]);
+	if (why != NULL) {
+		n += co_format(line + n, (int)sizeof(line) - n,
+			       co->what > 0x10000 ? " in %s on 0x%lx" :
+						    " in %s (%ld)",
+			       why, (unsigned long)co->what);
+		n += co_format(line + n, (int)sizeof(line) - n, ", %ld ms",
+			       (long)((co_now() - co->since) / 1000000));
+	}
+	line[n++] = '\n';
+	sys3(SYS_write, fd, line, n);
+}
+
+void
+co_dump(int fd)
 {
 	struct co *co;
-	char line[256];
-	int n, tries, locked = 0;
+	int tries, locked = 0;
 
 	/* We may be dying, or in a signal handler, over this very lock. */
 	co_critical_begin();
@@ -44,37 +64,23 @@ dump(int fd, bool stacks)
 		if (!locked)
 			sys0(SYS_sched_yield);
 	}
-	for (co = co_all; co != NULL; co = co->all_next) {
-		n = co_format(line, sizeof(line), "#%ld %s %s", (long)co->id,
-			      co->name[0] ? co->name : "-",
-			      state_name[co->state]);
-		if (co->why != NULL) {
-			n += co_format(line + n, (int)sizeof(line) - n,
-				       co->what > 0x10000 ? " in %s on 0x%lx" :
-							    " in %s (%ld)",
-				       co->why, (unsigned long)co->what);
-			n += co_format(
-				line + n, (int)sizeof(line) - n, ", %ld ms",
-				(long)((co_now() - co->since) / 1000000));
-		}
-		line[n++] = '\n';
-		sys3(SYS_write, fd, line, n);
-		if (stacks)
-			dump_stack(fd, co);
-	}
+	for (co = co_all; co != NULL; co = co->all_next)
+		dump_one(fd, co);
 	if (locked)
 		co_unlock(&co_all_lock);
 	co_critical_end();
 }
 
-void
-co_dump(int fd)
-{
-	dump(fd, false);
-}
-
+/* Others go on meanwhile, whatever fd does to us: so without the lock.  A
+ * struct co is never unmapped; a walk that goes astray, or round, ends. */
 void
 co_dump_stacks(int fd)
 {
-	dump(fd, true);
+	long left = 2 * co_count + 64;
+	struct co *co;
+
+	for (co = co_all; co != NULL && left > 0; co = co->all_next, left--) {
+		dump_one(fd, co);
+		dump_stack(fd, co);
+	}
 }
