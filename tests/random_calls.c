@@ -475,6 +475,14 @@ asks(void)
 		       p[i].revents);
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	const struct epoll_event *x = a, *y = b;
+
+	return (x->data.u32 > y->data.u32) - (x->data.u32 < y->data.u32);
+}
+
 static void
 asks_set(void)
 {
@@ -500,13 +508,14 @@ asks_set(void)
 		say(epoll_ctl(set, EPOLL_CTL_DEL, fd, &one), "del");
 		return;
 	}
-	/* Level and edge alike, in the order that they come. */
 	if (draw(6) == 0)
 		ms = -1;
 	else
 		tick(0);
 	r = epoll_wait(set, ev, max, ms);
 	say(r, "epoll_wait %d %d", max, ms);
+	if (r > 1) /* in any order */
+		qsort(ev, (size_t)r, sizeof *ev, by_number);
 	for (i = 0; i < r; i++)
 		printf("  %u: %#x\n", ev[i].data.u32, ev[i].events);
 }
@@ -630,6 +639,125 @@ moves(void)
 	}
 }
 
+/* Descriptors in messages, and out of them again. */
+static void
+passes(void)
+{
+	struct iovec v = { buf, 5 };
+	union {
+		char room[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} u;
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = &u,
+			    .msg_controllen = sizeof u.room };
+	int two[2] = { fds[draw(SLOTS)][draw(2)], fds[draw(SLOTS)][draw(2)] };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	int i, n = (int)draw(2) + 1, flags = some_flags(1) & ~MSG_OOB;
+	ssize_t r;
+
+	memset(&u, 0, sizeof u);
+	if (draw(2)) {
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+		memcpy(CMSG_DATA(c), two, (size_t)n * sizeof(int));
+		m.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
+		r = sendmsg(fd, &m, flags);
+		say(r, "pass %d %d of %d %#x", two[0], two[1], n, flags);
+		return;
+	}
+	m.msg_controllen = draw(3) ? sizeof u.room : draw(sizeof u.room);
+	flags = draw(2) ? MSG_CMSG_CLOEXEC : 0;
+	if (draw(2))
+		flags |= MSG_DONTWAIT;
+	r = recvmsg(fd, &m, flags);
+	say(r, "get passed %#x, %zu, %#x", flags, r < 0 ? 0 : m.msg_controllen,
+	    r < 0 ? 0 : m.msg_flags);
+	if (r < 0)
+		return;
+	for (c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(two, CMSG_DATA(c), (size_t)n * sizeof(int));
+		for (i = 0; i < n; i++) {
+			printf("  %d: %d", two[i], fcntl(two[i], F_GETFL));
+			/* It is another number of something. */
+			r = draw(2) ? write(two[i], "passed", 6) :
+				      read(two[i], buf, 100);
+			printf(" %zd", r);
+			printf(" %d\n", close(two[i]));
+		}
+	}
+}
+
+/* The same calls by less common names. */
+static void
+less_common(void)
+{
+	size_t n = some_bytes() + 3;
+	struct sockaddr_storage a;
+	socklen_t len = sizeof a;
+	struct epoll_event ev;
+	struct iovec v[4];
+	sigset_t none;
+	uint64_t value = draw(3);
+	int r, i = (int)draw(SLOTS), at = draw(2) ? -1 : (int)draw(100);
+	int flags = draw(3) ? 0 : 0x8 /* RWF_NOWAIT */;
+
+	n = n < MOST ? n : MOST;
+	sigemptyset(&none);
+	switch (draw(10)) {
+	case 0:
+		pieces(v, n);
+		say(preadv2(fd, v, 4, at, flags), "preadv2 %zu %d %d", n, at,
+		    flags);
+		break;
+	case 1:
+		pieces(v, n);
+		say(pwritev2(fd, v, 4, at, flags), "pwritev2 %zu %d %d", n, at,
+		    flags);
+		break;
+	case 2:
+		if (getsockname(fds[i][0], (struct sockaddr *)&a, &len) != 0)
+			break;
+		errno = EDOM;
+		say(sendto(fd, buf, n, 0, (struct sockaddr *)&a, len),
+		    "sendto %zu to %d", n, i);
+		break;
+	case 3:
+		r = fcntl(fd, draw(2) ? F_DUPFD : F_DUPFD_CLOEXEC, 30);
+		say(r, "F_DUPFD");
+		if (r >= 0)
+			close(r);
+		break;
+	case 4:
+		r = dup3(fd, fds[i][0], draw(2) ? O_CLOEXEC : 0);
+		say(r, "dup3");
+		break;
+	case 5:
+		say(eventfd_read(fd, &value), "eventfd_read %d", (int)value);
+		break;
+	case 6:
+		say(eventfd_write(fd, value), "eventfd_write %d", (int)value);
+		break;
+	case 7:
+		tick(0);
+		r = epoll_pwait(set, &ev, 1, (int)draw(2), &none);
+		say(r, "epoll_pwait %d", r > 0 ? (int)ev.data.u32 : 0);
+		break;
+	case 8:
+		pieces(v, n);
+		say(vmsplice(fd, v, 4, draw(2) ? SPLICE_F_NONBLOCK : 0),
+		    "vmsplice %zu", n);
+		break;
+	default:
+		say(fcntl(fd, F_GETFD), "F_GETFD");
+	}
+}
+
 static void *
 run(void *arg)
 {
@@ -644,7 +772,7 @@ run(void *arg)
 		fd = fds[slot][end_];
 		tick(15);
 		errno = EDOM;
-		switch (draw(8)) {
+		switch (draw(10)) {
 		case 0:
 		case 1:
 			reads();
@@ -661,6 +789,12 @@ run(void *arg)
 			break;
 		case 6:
 			changes();
+			break;
+		case 7:
+			passes();
+			break;
+		case 8:
+			less_common();
 			break;
 		default:
 			moves();
