@@ -24,6 +24,7 @@ struct co_libc {
 	int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
 		      void *);
 	int (*join)(pthread_t, void **);
+	int (*clock)(clockid_t, struct timespec *);
 	int (*iterate_phdr)(int (*)(struct dl_phdr_info *, size_t, void *),
 			    void *);
 };

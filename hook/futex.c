@@ -73,7 +73,7 @@ time_is_up(const struct wait *w)
 {
 	struct timespec now;
 
-	clock_gettime(w->clock, &now);
+	co_clock_seen(w->clock, &now);
 	return now.tv_sec > w->until.tv_sec ||
 	       (now.tv_sec == w->until.tv_sec &&
 		now.tv_nsec >= w->until.tv_nsec);
@@ -139,7 +139,7 @@ wait_for(const struct call *c, const struct timespec *user)
 	if (val != c->val)
 		return -EAGAIN;
 	if (w.timed && c->cmd == FUTEX_WAIT) {
-		clock_gettime(w.clock, &now);
+		co_clock_seen(w.clock, &now);
 		w.timed = w.until.tv_sec < INT64_MAX / 1000000000 - now.tv_sec;
 		w.until.tv_sec += now.tv_sec;
 		w.until.tv_nsec += now.tv_nsec;

@@ -2,6 +2,7 @@
 /* init.c - at load: find libc, read the environment (env.c); later, start the
  * runtime when the first thread is asked for. */
 #include <dlfcn.h>
+#include <gnu/lib-names.h>
 
 #include "hook/env.h"
 #include "hook/exclude.h"
@@ -32,6 +33,23 @@ see_runtimes(void)
 		return;
 	runtime = co_runtime_here();
 	co_env.native = runtime != NULL;
+}
+
+/* Libraries are preloaded that have a clock of their own, libfaketime for one.
+ * In front of us they have seen to the times that we get; behind us they have
+ * not.  Our own waits are the kernel's, by the clock of libc itself. */
+static void
+see_clocks(void)
+{
+	void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+	void *own = libc != NULL ? dlsym(libc, "clock_gettime") : NULL;
+	void *seen = dlsym(RTLD_NEXT, "clock_gettime");
+
+	if (own == NULL || seen == NULL)
+		return;
+	co_libc.clock = (int (*)(clockid_t, struct timespec *))own;
+	co_clock_seen = (int (*)(clockid_t, struct timespec *))seen;
+	co_clock_differs = seen != own;
 }
 
 bool
@@ -69,6 +87,7 @@ co_start_now(void)
 	}
 	refused = 1;
 	co_ctx_init();
+	see_clocks();
 	co_libc.create = real.pthread_create;
 	co_libc.join = real.pthread_join;
 	co_libc.iterate_phdr = real.dl_iterate_phdr;

@@ -106,7 +106,7 @@ clock_nanosleep(clockid_t clock, int flags, const struct timespec *req,
 		if (err != 0)
 			return err;
 		/* The wall clock may have been set back meanwhile. */
-		clock_gettime(clock, &now);
+		co_clock_seen(clock, &now);
 		if (now.tv_sec > req->tv_sec ||
 		    (now.tv_sec == req->tv_sec && now.tv_nsec >= req->tv_nsec))
 			break;

@@ -106,6 +106,11 @@ enum co_fd_kind co_fd_kind_of(int fd, struct co_fd *slot);
 /* Has the program itself set O_NONBLOCK? */
 bool co_fd_nonblock(int fd, struct co_fd *slot);
 
+/* The clocks by which the times are that the program's calls bring: libc's, or
+ * what stands between that and us and makes another of it. */
+extern int (*co_clock_seen)(clockid_t clock, struct timespec *ts);
+extern bool co_clock_differs;
+
 /* timespec to an absolute deadline. clock CLOCK_REALTIME or _MONOTONIC. */
 int64_t co_deadline_abs(clockid_t clock, const struct timespec *ts);
 int64_t co_deadline_after(int64_t ns);
