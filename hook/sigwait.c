@@ -287,9 +287,15 @@ take_now(struct co *self, uint64_t set, siginfo_t *info)
 		*info = sig.info;
 		return sig.signo;
 	}
+	/* What makes a kernel thread look at a queue is no signal, and may be
+	 * there for somebody who went on elsewhere. */
 	do
 		r = sys4(SYS_rt_sigtimedwait, &set, info, &zero, 8);
-	while (r == -EINTR);
+	while (r == -EINTR || (r > 0 && co_sig_is_nudge(info)));
+	if (r <= 0 && co_sig_take(self, set, &sig)) {
+		*info = sig.info;
+		return sig.signo;
+	}
 	return r > 0 ? (int)r : 0;
 }
 
@@ -298,11 +304,22 @@ static int
 wait_in_region(const sigset_t *set, siginfo_t *info,
 	       const struct timespec *timeout)
 {
+	struct co *self = co_tls.self;
+	struct co_sig sig;
+	uint64_t bits;
 	int r;
 
+	memcpy(&bits, set, sizeof(bits));
 	co_region_begin("sigwait", true);
-	r = real.sigtimedwait(set, info, timeout);
+	do
+		r = real.sigtimedwait(set, info, timeout);
+	while (r > 0 && co_sig_is_nudge(info) &&
+	       !co_sig_take(self, bits, &sig));
 	co_region_end();
+	if (r > 0 && co_sig_is_nudge(info)) {
+		*info = sig.info;
+		r = sig.signo;
+	}
 	return r;
 }
 

@@ -298,7 +298,10 @@ co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 		won = co_claim(&co->parker, CO_SIGNAL, &parked);
 		if (won)
 			co_wake(&co->parker, parked);
-		else if (co != co_tls.self && co->state == CO_S_RUNNING)
+		else if (co != co_tls.self && co->state == CO_S_RUNNING &&
+			 (!(co->sigmask & CO_SIGBIT(signo)) || co->region))
+			/* One that waits for it looks by itself, unless it
+			 * does so in the kernel. */
 			send_nudge(co, signo);
 	}
 	co_critical_end();
