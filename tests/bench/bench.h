@@ -160,7 +160,7 @@ bench_st(void)
 	static int begun;
 
 	if (begun++ == 0 &&
-	    (st_set_eventsys(ST_EVENTSYS_ALT) != 0 || st_init() != 0))
+	    (st_set_eventsys(ST_EVENTSYS_POLL) != 0 || st_init() != 0))
 		bench_fail("st_init");
 }
 

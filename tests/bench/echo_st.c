@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* echo_st.c - an echo server of State Threads, one for each connection, over
- * epoll.
+/* echo_st.c - an echo server of State Threads, one for each connection; over
+ * poll(2), for Debian builds the library without epoll.
  *
  *     echo_st [BYTES]        of a connection's buffer; 4096
  */
@@ -35,7 +35,7 @@ main(int argc, char **argv)
 	st_netfd_t listener, fd;
 
 	size = argc > 1 ? (size_t)bench_number(argv[1]) : 4096;
-	if (st_set_eventsys(ST_EVENTSYS_ALT) != 0 || st_init() != 0)
+	if (st_set_eventsys(ST_EVENTSYS_POLL) != 0 || st_init() != 0)
 		bench_fail("st_init");
 	listener = st_netfd_open_socket(echo_listen(0));
 	if (!listener)
