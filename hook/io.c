@@ -265,7 +265,9 @@ co_io_wait(struct co_io *io)
 			until = this_time(io);
 			why = co_park(w.parker, until, io->why,
 				      (uintptr_t)io->fd, true);
-			co_fd_leave(&w);
+			/* For these it was taken off the list. */
+			if (why != CO_WOKEN && why != CO_CLOSED)
+				co_fd_leave(&w);
 		}
 		co_critical_end();
 		if (err == 1)

@@ -324,6 +324,15 @@ co_fd_leave(struct co_fd_wait *w)
 	co_critical_end();
 }
 
+/* Under the slot's lock, as every change; who begins a call reads it without. */
+static void
+count_event(struct co_fd *s, int dir)
+{
+	uint32_t n = atomic_load_explicit(&s->seq[dir], memory_order_relaxed);
+
+	atomic_store_explicit(&s->seq[dir], n + 1, memory_order_release);
+}
+
 void
 co_fd_event(uint64_t data, uint32_t events)
 {
@@ -336,11 +345,11 @@ co_fd_event(uint64_t data, uint32_t events)
 		if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP | EPOLLPRI))
 			atomic_fetch_or(&s->flags, CO_FDF_HUP);
 		if (events & ~(uint32_t)EPOLLOUT) {
-			atomic_fetch_add(&s->seq[CO_IN], 1);
+			count_event(s, CO_IN);
 			wake_all(s, CO_IN, CO_WOKEN);
 		}
 		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
-			atomic_fetch_add(&s->seq[CO_OUT], 1);
+			count_event(s, CO_OUT);
 			wake_all(s, CO_OUT, CO_WOKEN);
 		}
 	}

@@ -150,8 +150,13 @@ co_arm(struct co_parker *p)
 enum co_why
 co_disarm(struct co_parker *p)
 {
-	uint32_t s = atomic_exchange(&p->state, CO_RUN);
+	uint32_t s = atomic_load_explicit(&p->state, memory_order_acquire);
 
+	/* A claim is the last that anybody does to it. */
+	if ((s & 0xff) == CO_CLAIMED)
+		atomic_store_explicit(&p->state, CO_RUN, memory_order_relaxed);
+	else
+		s = atomic_exchange(&p->state, CO_RUN);
 	return (s & 0xff) == CO_CLAIMED ? (enum co_why)(s >> 8) : CO_NONE;
 }
 
