@@ -39,12 +39,12 @@ enum co_tcb_way {
 
 struct co_tcb {
 	struct co_ctx ctx;    /* what to switch to; the first time, its birth */
-	struct co_regs regs;
 	pthread_t thread;
 	int *clear_tid;       /* where the kernel would clear the id at exit */
 	int tid;              /* the id that glibc was told: set by the caller */
 	void (*first)(void *);
 	void *first_arg;
+	struct co_regs regs;  /* at its birth alone: out of the way */
 };
 
 /* co_tcb_init - find the best way that works here, by trying it.

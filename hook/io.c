@@ -239,7 +239,7 @@ wait_in_region(struct co_io *io)
 int
 co_io_wait(struct co_io *io)
 {
-	struct co_fd_wait w;
+	struct co_fd_wait *w = &io->self->fd_wait;
 	enum co_why why;
 	int64_t until = 0;
 	int err;
@@ -258,16 +258,16 @@ co_io_wait(struct co_io *io)
 			errno = EINTR;
 			return -1;
 		}
-		err = co_fd_enter(&w, io->fd, io->slot, io->dir, io->gen,
+		err = co_fd_enter(w, io->fd, io->slot, io->dir, io->gen,
 				  io->seq);
 		why = CO_NONE;
 		if (err == 0) {
 			until = this_time(io);
-			why = co_park(w.parker, until, io->why,
+			why = co_park(w->parker, until, io->why,
 				      (uintptr_t)io->fd, true);
 			/* For these it was taken off the list. */
 			if (why != CO_WOKEN && why != CO_CLOSED)
-				co_fd_leave(&w);
+				co_fd_leave(w);
 		}
 		co_critical_end();
 		if (err == 1)

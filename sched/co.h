@@ -77,13 +77,23 @@ struct co_sig {
 };
 enum { CO_SIGS = 8 };          /* put off in one critical section at most */
 
+/* Somebody waits for a descriptor. */
+struct co_fd_wait {
+	struct co_parker *parker;
+	struct co_fd_wait *next, **prev; /* under the slot's lock */
+	struct co_fd *slot;
+	uint32_t gen;
+};
+
+/* What every wait touches comes first, down to tcb.ctx: with a thousand
+ * coroutines each line is a miss, and each page of a stack as much again. */
 struct co {
 	struct co_parker parker;
-	struct co_tcb tcb;      /* tcb.ctx: where it goes on */
+	struct co_fd_wait fd_wait; /* where it waits for one descriptor alone */
 	struct co_m *m;         /* who runs it; changes only while parked */
-	struct co *next;        /* run queue, free list */
-	int64_t id;             /* never used again */
-	int tid;                /* what gettid() answers */
+	const char *why;        /* static text: the call it waits in */
+	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
+	int64_t since;          /* when it began to wait, by co_clock */
 	_Atomic uint8_t state;  /* enum co_state, for dumps */
 	uint8_t is_main;
 	uint8_t may_interrupt;  /* parked where a signal may wake it */
@@ -92,9 +102,13 @@ struct co {
 	uint8_t uses_masks;     /* changes its mask past us: ask the kernel */
 	uint8_t altstack_set;
 	uint8_t by_address;     /* waits in the parking lot, nowhere else */
-	const char *why;        /* static text: the call it waits in */
-	_Atomic uintptr_t what; /* what it waits for: an address or an fd */
-	int64_t since;          /* when it began to wait, by co_clock */
+	_Atomic int sig_todo;   /* one of its signals may be run: look */
+	unsigned handled;       /* handlers that ran here; */
+	unsigned interrupted;   /* those of them without SA_RESTART */
+	struct co *next;        /* run queue, free list */
+	struct co_tcb tcb;      /* tcb.ctx: where it goes on */
+	int64_t id;             /* never used again */
+	int tid;                /* what gettid() answers */
 	int64_t watched;        /* its region began; for watch.c */
 	uint32_t parks;         /* waits in which others had its CPU */
 	uint32_t lends;         /* and those in the kernel without a slot */
@@ -106,10 +120,7 @@ struct co {
 	struct co_lock lock;
 	struct co_sig *pending; /* oldest first */
 	_Atomic int npending;
-	_Atomic int sig_todo;   /* one of them may be run: look */
 	uint64_t sigwait;       /* waits for these, blocked as they are */
-	unsigned handled;       /* handlers that ran here; */
-	unsigned interrupted;   /* those of them without SA_RESTART */
 
 	/* Its stack and its life. */
 	struct co_stack stack;

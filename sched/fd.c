@@ -357,6 +357,31 @@ co_fd_event(uint64_t data, uint32_t events)
 }
 
 void
+co_fd_prefetch(uint64_t data)
+{
+	struct co_fd *leaf = leaf_of((int)(uint32_t)data, false);
+
+	if (leaf != NULL)
+		__builtin_prefetch(&leaf[(uint32_t)data % LEAF]);
+}
+
+void
+co_fd_prefetch_waits(uint64_t data)
+{
+	struct co_fd *s = co_fd_if((int)(uint32_t)data);
+	char *w;
+
+	if (s == NULL)
+		return;
+	/* Without the lock: whoever it is, nothing of it is read.  As a rule
+	 * it is in the middle of what a coroutine needs to wake, see co.h. */
+	w = (char *)__atomic_load_n(&s->waits[CO_IN], __ATOMIC_RELAXED);
+	__builtin_prefetch(w);
+	__builtin_prefetch(w + 64);
+	__builtin_prefetch(w + 96);
+}
+
+void
 co_fd_forked(void)
 {
 	lock.word = 0;

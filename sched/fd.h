@@ -22,13 +22,6 @@ enum co_fd_kind {
 
 enum { CO_IN, CO_OUT, CO_DIRS };
 
-struct co_fd_wait {
-	struct co_parker *parker;
-	struct co_fd_wait *next, **prev; /* under the slot's lock */
-	struct co_fd *slot;
-	uint32_t gen;
-};
-
 struct co_fd {
 	struct co_lock lock;
 	_Atomic uint32_t epoch;  /* of the process: a fork begins another */
@@ -94,8 +87,11 @@ void co_fd_leave(struct co_fd_wait *w);
 
 void co_fd_forked(void);
 
-/* From the poller. */
+/* From the poller; before it, of several that come: first their slots are
+ * asked of memory, then who waits there. */
 void co_fd_event(uint64_t data, uint32_t events);
+void co_fd_prefetch(uint64_t data);
+void co_fd_prefetch_waits(uint64_t data);
 /* 0 or -errno. */
 int co_poller_add(int fd, uint32_t gen);
 void co_poller_del(int fd);

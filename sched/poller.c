@@ -12,7 +12,7 @@
 #include "sched/log.h"
 #include "sched/work.h"
 
-enum { EVENTS = 256, OURS = 8 };
+enum { EVENTS = 256, OURS = 8, AHEAD = 16 };
 #define KICK UINT64_MAX
 
 static int epfd = -1, kickfd = -1;
@@ -201,6 +201,19 @@ co_poller_kickfd(void)
 	return kickfd;
 }
 
+/* Each event leads from a slot to a waiter to its stack, and with many
+ * descriptors each step is a miss: the next few go it side by side. */
+static void
+prefetch(const struct epoll_event *ev, long n)
+{
+	long i;
+
+	for (i = 0; i < n && i < AHEAD; i++)
+		co_fd_prefetch(ev[i].data.u64);
+	for (i = 0; i < n && i < AHEAD; i++)
+		co_fd_prefetch_waits(ev[i].data.u64);
+}
+
 /* Called inside the scheduler, critical.  Where it blocks, in an m's own
  * context, signal handlers may run. */
 void
@@ -225,6 +238,8 @@ co_poller_wait(int64_t deadline)
 	if (n == -EBADF || n == -EINVAL)
 		lost(-n);
 	for (i = 0; i < n; i++) {
+		if (i % AHEAD == 0)
+			prefetch(ev + i, n - i);
 		if (ev[i].data.u64 != KICK) {
 			co_fd_event(ev[i].data.u64, ev[i].events);
 			continue;
