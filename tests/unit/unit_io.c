@@ -315,6 +315,7 @@ co_fd_leave(struct co_fd_wait *w)
 {
 	assert_ptr_equal(w->parker, &me.parker);
 	assert_int_not_equal(co_tls.critical, 0);
+	assert_true(queued);
 	queued = false;
 }
 
@@ -332,6 +333,9 @@ co_park(struct co_parker *p, int64_t deadline, const char *why, uintptr_t what,
 	assert_int_equal(what, fd);
 	assert_true(may_interrupt);
 	assert_int_equal(region, 0);
+	/* As whoever wakes for the descriptor's sake does. */
+	if (s->gives == CO_WOKEN || s->gives == CO_CLOSED)
+		queued = false;
 	return (enum co_why)s->gives;
 }
 
