@@ -11,7 +11,7 @@ need_client client_mysql
 	echo "missing: $(mariadb_missing | tr '\n' ' ')"
 	exit 77
 }
-certificates "$TMP/tls" || exit 1
+private_certificates "$TMP/tls" || exit 1
 MARIADB_OPTIONS=(--ssl-cert="$TMP/tls/server.pem"
 	--ssl-key="$TMP/tls/server.key" --ssl-ca="$TMP/tls/ca.pem"
 	--thread-handling=one-thread-per-connection)

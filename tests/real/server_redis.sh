@@ -7,8 +7,8 @@
 . "$ROOT/demos/redis_server.sh"
 
 need_client client_redis
-[ -z "$(redis_missing)" ] || {
-	echo "missing: $(redis_missing)"
+[ -z "$(redis_server_missing)" ] || {
+	echo "missing: $(redis_server_missing)"
 	exit 77
 }
 : >"$TMP/log"
