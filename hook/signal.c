@@ -112,6 +112,8 @@ run_queued(struct co *self, int sig, siginfo_t *info)
 	sys_sigmask(SIG_BLOCK, &mask, &old);
 	memcpy(&uc.uc_sigmask, &old, sizeof(old));
 	run_here(sig, info, &uc);
+	if (co_tls.self != NULL && co_tls.self->sigmask != old)
+		co_sig_mask_returns(co_tls.self, old);
 	sys_sigmask(SIG_SETMASK, &old, NULL);
 	/* What came meanwhile, and was blocked. */
 	if (co_tls.self != NULL && co_tls.self->npending > 0)
@@ -273,6 +275,9 @@ trampoline(int sig, siginfo_t *info, void *ctx)
 	}
 	m = co_m();
 	deliver(sig, info, ctx);
+	if (co_tls.self != NULL && co_tls.self->sigmask != *uc_mask(uc) &&
+	    !co_tls.self->uses_masks)
+		co_sig_mask_returns(co_tls.self, *uc_mask(uc));
 	if (co_tls.self != NULL && co_tls.self->npending > 0)
 		co_sig_renudge(co_tls.self, *uc_mask(uc));
 	/* The handler may have waited, and gone on on another kernel thread,

@@ -566,6 +566,9 @@ bool co_sig_is_nudge(const siginfo_t *info);
 void co_sig_idle(struct co_m *m, bool polls);
 /* The idle mask has changed: returns when the one that polls has it. */
 void co_idle_resync(void);
+/* The caller's handler is over, and this mask comes back: it may have waited,
+ * and what was set aside of its mask then is the handler's. */
+void co_sig_mask_returns(struct co *self, uint64_t mask);
 /* The kernel's mask was changed for the caller, a coroutine. */
 void co_sig_mask_changed(struct co *self);
 /* The main coroutine, while it lives. */

@@ -396,6 +396,15 @@ co_sig_mask_changed(struct co *self)
 }
 
 void
+co_sig_mask_returns(struct co *self, uint64_t mask)
+{
+	co_critical_begin();
+	set_mask(self, mask);
+	self->m->kmask = mask;
+	co_critical_end();
+}
+
+void
 co_sig_idle(struct co_m *m, bool polls)
 {
 	uint64_t none = ~CO_SIGBIT(CO_SIGSETXID);

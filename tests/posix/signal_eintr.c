@@ -1047,6 +1047,37 @@ TEST(a_handler_may_wake_poll_and_read_by_a_pipe)
 	close(self_pipe[1]);
 }
 
+static atomic_int naps;
+
+static void
+takes_a_nap(int sig)
+{
+	struct timespec ts = { 0, 2 * T_MS };
+	int e = errno;
+
+	(void)sig;
+	nanosleep(&ts, NULL);
+	naps++;
+	errno = e;
+}
+
+/* While it waits its signal is blocked; after it, no more. */
+TEST(a_handler_that_waits_comes_again)
+{
+	int i;
+	pid_t pid;
+
+	on(SIGUSR2, takes_a_nap, 0);
+	pid = child_pest(SIGUSR2);
+	let_through(SIGUSR2);
+	for (i = 0; i < 5; i++)
+		CHECK_ERR(poll(NULL, 0, -1), EINTR);
+	hold_back(SIGUSR2);
+	OK(kill(pid, SIGKILL));
+	CHECK_INT(thr_reap(pid), -SIGKILL);
+	CHECK(naps >= 5);
+}
+
 static atomic_int reaped;
 
 static void
