@@ -123,9 +123,10 @@ look_again(struct co_io *io, ssize_t r, size_t least)
 	if (r <= 0 || (size_t)r >= least || io->dontwait ||
 	    co_fd_nonblock(io->fd, io->slot))
 		return false;
-	/* More will not come. */
-	if (real.poll(&p, 1, 0) != 0)
+	/* More will not come.  (A handler of somebody else: who knows.) */
+	if (real.poll(&p, 1, 0) > 0)
 		return false;
+	errno = io->saved_errno;
 	if (co_io_wait(io) == 0)
 		return true;
 	errno = io->saved_errno;
