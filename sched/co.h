@@ -315,12 +315,15 @@ extern int (*co_holder)(const char *why, const void *object);
 
 /* --- kernel threads, slots, queues (work.h) --- */
 
-enum { CO_RING = 256 };
+#ifndef CO_RING_SIZE
+#define CO_RING_SIZE 256 /* tests/unit/unit_model.c has shorter ones */
+#endif
+enum { CO_RING = CO_RING_SIZE };
 
 struct co_slot {
 	/* The owner puts at tail and takes at head; thieves take at head. */
 	_Atomic uint32_t head, tail;
-	_Atomic(struct co *) ring[CO_RING];
+	struct co *_Atomic ring[CO_RING];
 	_Atomic uint32_t tick;    /* switches: the monitor watches it */
 	struct co_m *_Atomic m;   /* who has it; NULL: nobody */
 	_Atomic int idle;         /* its m polls or sleeps: not to be taken */
@@ -419,7 +422,7 @@ co_enter(void)
 	if (m == NULL)
 		return;
 	/* Plain on purpose: the other side of this Dekker pair is the
-	 * monitor's membarrier(2), see take() in monitor.c. */
+	 * monitor's membarrier(2), see co_take() in sched.c. */
 	atomic_store_explicit(
 		&m->in, atomic_load_explicit(&m->in, memory_order_relaxed) + 1,
 		memory_order_relaxed);

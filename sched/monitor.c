@@ -12,14 +12,9 @@
  *
  * When all slots have been idle for a while it sleeps until a worker finds
  * something to do again: an idle process wakes never.
- *
- * Taking is an asymmetric Dekker: the holder stores "in" and loads "take" with
- * no barrier between, many million times a second; we store "take", have the
- * kernel put a barrier into every thread (membarrier(2)), and load "in".
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/membarrier.h>
 #include <string.h>
 
 #include "ctx/sys.h"
@@ -46,25 +41,6 @@ static _Atomic uint32_t settled;  /* it has left the program's; futex */
 _Atomic int co_monitor_tid;
 int co_dump_signal;
 static _Atomic int dump_wanted = -1;
-
-/* s goes from m to next in one step: a slot that is nobody's is for any kernel
- * thread that has none, and then it would have two. */
-static bool
-take(struct co_slot *s, struct co_m *m, struct co_m *next)
-{
-	uint32_t tick = atomic_load(&s->tick);
-
-	atomic_store(&m->take, CO_TAKE_ASKED);
-	if (sys2(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) != 0 ||
-	    atomic_load(&m->in) != 0 || atomic_load(&s->tick) != tick ||
-	    atomic_load(&s->m) != m) {
-		atomic_store(&m->take, CO_TAKE_NO);
-		return false;
-	}
-	atomic_store(&s->m, next);
-	atomic_store(&m->take, CO_TAKE_DONE);
-	return true;
-}
 
 /* The state of a kernel thread of ours, as proc(5) has it; 0: unknown. */
 static char
@@ -170,7 +146,7 @@ look(struct co_slot *s)
 	if (next == NULL)
 		return;
 	co = m->cur;
-	if (!take(s, m, next)) {
+	if (!co_take(s, m, next)) {
 		co_spare_return(next);
 		return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sched.c - the CPU given up and taken: switches, parking, yielding. */
 #include <errno.h>
+#include <linux/membarrier.h>
 
 #include "ctx/sys.h"
 #include "sched/log.h"
@@ -23,6 +24,30 @@ co_now(void)
 }
 
 /* --- entering and leaving --- */
+
+/* Taking over is an asymmetric Dekker: the holder stores "in" and loads "take"
+ * with no barrier between, many million times a second; the monitor stores
+ * "take", has the kernel put a barrier into every thread (membarrier(2)), and
+ * loads "in".
+ *
+ * s goes from m to next in one step: a slot that is nobody's is for any kernel
+ * thread that has none, and then it would have two. */
+bool
+co_take(struct co_slot *s, struct co_m *m, struct co_m *next)
+{
+	uint32_t tick = atomic_load(&s->tick);
+
+	atomic_store(&m->take, CO_TAKE_ASKED);
+	if (sys2(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) != 0 ||
+	    atomic_load(&m->in) != 0 || atomic_load(&s->tick) != tick ||
+	    atomic_load(&s->m) != m) {
+		atomic_store(&m->take, CO_TAKE_NO);
+		return false;
+	}
+	atomic_store(&s->m, next);
+	atomic_store(&m->take, CO_TAKE_DONE);
+	return true;
+}
 
 /* The monitor asked for our slot while we were out. */
 void

@@ -50,6 +50,8 @@ bool co_m_sleep(struct co_m *m, int64_t deadline);
 void co_idle_forked(void);
 
 /* sched.c */
+/* The monitor's: give m's slot to next, if m is out of the scheduler. */
+bool co_take(struct co_slot *s, struct co_m *m, struct co_m *next);
 void co_switch_to(struct co_m *m, struct co *self, struct co *next);
 /* The caller, a coroutine inside co_enter(), gives the CPU up. */
 void co_give_way(struct co *self, int act);
