@@ -334,12 +334,19 @@ happen_netlink(void)
 	CHECK_INT(send(others[0], &h, sizeof h, 0), sizeof h);
 }
 
-/* Frames that come in by the loopback interface of a port of our own. */
+/* Frames that come in by the loopback interface, of a protocol of our own: cases
+ * that run at the same time have others. */
+static uint16_t
+protocol(void)
+{
+	return htons((uint16_t)(0x9000 + getpid() % 0x6000));
+}
+
 static int
 make_packet(void)
 {
 	struct sockaddr_ll ll = { .sll_family = AF_PACKET,
-				  .sll_protocol = htons(0x88b5),
+				  .sll_protocol = protocol(),
 				  .sll_ifindex = (int)if_nametoindex("lo") };
 	int s = socket(AF_PACKET, SOCK_DGRAM, 0);
 
@@ -352,9 +359,8 @@ make_packet(void)
 static void
 happen_packet(void)
 {
-	/* 88b5: for experiments. */
 	struct sockaddr_ll ll = { .sll_family = AF_PACKET,
-				  .sll_protocol = htons(0x88b5),
+				  .sll_protocol = protocol(),
 				  .sll_ifindex = (int)if_nametoindex("lo"),
 				  .sll_halen = 6 };
 	int s = socket(AF_PACKET, SOCK_DGRAM, 0);
