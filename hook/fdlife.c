@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
@@ -154,11 +155,18 @@ close_around(unsigned first, unsigned last, int flags)
 	return r;
 }
 
+CO_CALL_OF(unshare);
+
 COHOOK_EXPORT int
 close_range(unsigned first, unsigned last, int flags)
 {
 	int r;
 
+	/* A table of the thread's own: it is pinned, as by unshare(2). */
+	if (unlikely(booked()) && first <= last &&
+	    (flags == (int)CLOSE_RANGE_UNSHARE ||
+	     flags == (int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)))
+		co_call_unshare(CLONE_FILES);
 	if (likely(!booked()) || first > last ||
 	    flags & (int)(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE))
 		return real.close_range(first, last, flags);

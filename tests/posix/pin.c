@@ -2,6 +2,7 @@
 /* pin.c - what a thread asks the kernel for itself it has, and it alone. */
 #define _GNU_SOURCE 1
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <semaphore.h>
@@ -606,6 +607,39 @@ TEST(unshare_gives_a_thread_a_working_directory_of_its_own)
 	others_begin(is_where_it_was);
 	thr_join(thr_start(goes_its_own_way, NULL));
 	others_end();
+}
+
+static int shared_pipe[2];
+
+static void
+is_open(void)
+{
+	CHECK(fcntl(shared_pipe[0], F_GETFD) != -1);
+}
+
+static void *
+closes_for_itself(void *arg)
+{
+	unsigned fd = (unsigned)shared_pipe[0];
+	int i;
+
+	CHECK_ERR(close_range(fd, fd, 1 << 30 | CLOSE_RANGE_UNSHARE), EINVAL);
+	OK(close_range(fd, fd, CLOSE_RANGE_UNSHARE));
+	for (i = 0; i < 10; i++) {
+		CHECK_ERR(fcntl((int)fd, F_GETFD), EBADF);
+		rests();
+	}
+	return arg;
+}
+
+TEST(close_range_may_give_a_thread_descriptors_of_its_own)
+{
+	OK(pipe(shared_pipe));
+	others_begin(is_open);
+	thr_join(thr_start(closes_for_itself, NULL));
+	others_end();
+	close(shared_pipe[0]);
+	close(shared_pipe[1]);
 }
 
 static void
