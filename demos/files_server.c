@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* files_server.c - serves the files of a folder, a thread for each connection,
- * and logs every request: the threads queue their lines, and one of their own
- * writes them and has them on the disk before it waits for more.
+ * and logs every request.
  *
  *     files_server FOLDER LOG [PORT]
  *
@@ -14,58 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "listen.h"
+#include "log_queue.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
-static char *lines; /* queued; guarded by lock, as the next two */
-static size_t used, room;
-static int ended, folder, log_fd;
-
-static void *
-write_log(void *arg)
-{
-	pthread_mutex_lock(&lock);
-	while (!ended || used > 0) {
-		char *mine = lines;
-		size_t n = used;
-
-		if (n == 0) {
-			pthread_cond_wait(&more, &lock);
-			continue;
-		}
-		lines = NULL;
-		used = room = 0;
-		pthread_mutex_unlock(&lock);
-		if (write(log_fd, mine, n) != (ssize_t)n ||
-		    fdatasync(log_fd) != 0)
-			fail("log");
-		free(mine);
-		pthread_mutex_lock(&lock);
-	}
-	pthread_mutex_unlock(&lock);
-	return arg;
-}
-
-static void
-log_line(const char *name, int status, long bytes)
-{
-	char line[300];
-	int n = snprintf(line, sizeof line, "GET /%s %d %ld\n", name, status,
-			 bytes);
-
-	pthread_mutex_lock(&lock);
-	if (used + (size_t)n > room) {
-		room = 2 * room + sizeof line;
-		lines = realloc(lines, room);
-		if (lines == NULL)
-			fail("log");
-	}
-	memcpy(lines + used, line, (size_t)n);
-	used += (size_t)n;
-	pthread_cond_signal(&more);
-	pthread_mutex_unlock(&lock);
-}
+static int folder;
 
 static int
 answer(int fd, const char *request)
@@ -125,26 +75,20 @@ int
 main(int argc, char **argv)
 {
 	int listener, fd;
-	pthread_t t, logger;
+	pthread_t t;
 
 	if (argc < 3)
 		return 2;
 	folder = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	log_fd = open(argv[2], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (folder < 0 || log_fd < 0)
-		fail("files_server");
+	if (folder < 0)
+		fail(argv[1]);
+	log_begin(argv[2]);
 	listener = listen_on(argc > 3 ? argv[3] : "0");
-	if (pthread_create(&logger, NULL, write_log, NULL))
-		fail("pthread_create");
 	while ((fd = accept_one(listener)) >= 0)
 		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
 			close(fd);
 		else
 			pthread_detach(t);
-	pthread_mutex_lock(&lock);
-	ended = 1;
-	pthread_cond_signal(&more);
-	pthread_mutex_unlock(&lock);
-	pthread_join(logger, NULL);
+	log_end();
 	return 0;
 }

@@ -9,29 +9,21 @@
  * heard of coroutines.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { BUCKETS = 1 << 16, CALLERS = 256 };
-
-struct block {
-	void *at, *caller;
-	size_t size;
-	struct block *next;
-};
+#include "leaks.h"
 
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 void __libc_free(void *);
 
-static struct block *buckets[BUCKETS];
+struct block *buckets[BUCKETS];
 static pthread_mutex_t locks[64]; /* all zero: as if initialised */
-static _Atomic long taken;
-static __thread int inside;
+_Atomic long taken;
+__thread int inside;
 
 static struct block **
 bucket_of(void *at, pthread_mutex_t **lock)
@@ -110,39 +102,4 @@ free(void *at)
 {
 	forget(at);
 	__libc_free(at);
-}
-
-/* Only what the program itself has taken: libraries keep things on purpose. */
-__attribute__((destructor)) static void
-report(void)
-{
-	static struct {
-		const char *name;
-		long blocks, bytes;
-	} sums[CALLERS];
-	Dl_info program, of;
-	int n = 0, i;
-
-	inside = 1;
-	if (!dladdr(dlsym(RTLD_DEFAULT, "main"), &program))
-		return;
-	for (size_t k = 0; k < BUCKETS; k++)
-		for (struct block *b = buckets[k]; b != NULL; b = b->next) {
-			if (!dladdr(b->caller, &of) ||
-			    of.dli_fbase != program.dli_fbase)
-				continue;
-			for (i = 0; i < n && sums[i].name != of.dli_sname; i++)
-				;
-			if (i == CALLERS)
-				continue;
-			n += i == n;
-			sums[i].name = of.dli_sname;
-			sums[i].blocks++;
-			sums[i].bytes += (long)b->size;
-		}
-	for (i = 0; i < n; i++)
-		fprintf(stderr, "leak blocks=%ld bytes=%ld function=%s\n",
-			sums[i].blocks, sums[i].bytes,
-			sums[i].name ? sums[i].name : "?");
-	fprintf(stderr, "leaks blocks_seen=%ld places=%d\n", taken, n);
 }
