@@ -365,7 +365,8 @@ co_fd_prefetch(uint64_t data)
 		__builtin_prefetch(&leaf[(uint32_t)data % LEAF]);
 }
 
-void
+/* Without the lock: whoever it is, nothing of it is read. */
+__attribute__((no_sanitize("thread"))) void
 co_fd_prefetch_waits(uint64_t data)
 {
 	struct co_fd *s = co_fd_if((int)(uint32_t)data);
@@ -373,8 +374,8 @@ co_fd_prefetch_waits(uint64_t data)
 
 	if (s == NULL)
 		return;
-	/* Without the lock: whoever it is, nothing of it is read.  As a rule
-	 * it is in the middle of what a coroutine needs to wake, see co.h. */
+	/* As a rule it is in the middle of what a coroutine needs to wake, see
+	 * co.h. */
 	w = (char *)__atomic_load_n(&s->waits[CO_IN], __ATOMIC_RELAXED);
 	__builtin_prefetch(w);
 	__builtin_prefetch(w + 64);
