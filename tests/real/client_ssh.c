@@ -3,15 +3,14 @@
 #include "crowd.h"
 
 #include <libssh/libssh.h>
-#include <semaphore.h>
 #include <sys/stat.h>
 
-#define N 16
+/* dropbear hangs up on the sixth from one address that is not yet logged in,
+ * and on the thirty-first from all; who has just gone may still be counted. */
+#define N 14
 
 enum { BLOCK = 32 * 1024, BLOCKS = 8 };
 
-/* dropbear hangs up on the sixth that is not yet logged in. */
-static sem_t door;
 static char gate[256];
 
 static ssh_session
@@ -30,6 +29,21 @@ session(int port, const char *known)
 	return s;
 }
 
+/* From an address of i's own. */
+static ssh_session
+connected(int i, const char *known)
+{
+	ssh_session s = session(atoi(from_env("SSH_PORT")), known);
+	char address[32];
+
+	snprintf(address, sizeof address, "127.0.1.%d", i + 1);
+	ssh_options_set(s, SSH_OPTIONS_BINDADDR, address);
+	if (ssh_connect(s) != SSH_OK)
+		fprintf(stderr, "%s\n", ssh_get_error(s));
+	CHECK(ssh_is_connected(s));
+	return s;
+}
+
 static int
 login(ssh_session s, const char *key_file)
 {
@@ -45,18 +59,12 @@ login(ssh_session s, const char *key_file)
 }
 
 static ssh_session
-connected(void)
+logged_in(int i)
 {
-	ssh_session s = session(atoi(from_env("SSH_PORT")), "SSH_KNOWN");
+	ssh_session s = connected(i, "SSH_KNOWN");
 
-	while (sem_wait(&door) != 0)
-		;
-	if (ssh_connect(s) != SSH_OK)
-		fprintf(stderr, "%s\n", ssh_get_error(s));
-	CHECK(ssh_is_connected(s));
 	CHECK_INT(ssh_session_is_known_server(s), SSH_KNOWN_HOSTS_OK);
 	CHECK_INT(login(s, "SSH_KEY"), SSH_AUTH_SUCCESS);
-	sem_post(&door);
 	return s;
 }
 
@@ -106,14 +114,15 @@ ends(ssh_channel c, int status)
 static void
 counts(int i)
 {
-	ssh_session s = connected();
+	ssh_session s = logged_in(i);
 	char text[128], line[32], got[32];
 	ssh_channel c;
 	int k, n;
 
 	snprintf(text, sizeof text,
 		 "i=0; while [ $i -lt 1000 ]; do echo %d $i; i=$((i+1)); done;"
-		 " exit %d", i, i);
+		 " exit %d",
+		 i, i);
 	c = command(s, text);
 	for (k = 0; k < 1000; k++) {
 		n = snprintf(line, sizeof line, "%d %d\n", i, k);
@@ -126,14 +135,13 @@ counts(int i)
 
 TEST(what_a_command_says_comes_whole)
 {
-	sem_init(&door, 0, 4);
 	crowd(N, counts, NULL);
 }
 
 static void
 echoes(int i)
 {
-	ssh_session s = connected();
+	ssh_session s = logged_in(i);
 	ssh_channel c = command(s, "cat");
 	static char out[N][BLOCK], in[N][BLOCK];
 	unsigned seed = (unsigned)i + 1;
@@ -155,7 +163,6 @@ echoes(int i)
 
 TEST(what_goes_both_ways_comes_back)
 {
-	sem_init(&door, 0, 4);
 	crowd(N, echoes, NULL);
 }
 
@@ -163,13 +170,14 @@ TEST(what_goes_both_ways_comes_back)
 static void
 waits(int i)
 {
-	ssh_session s = connected();
+	ssh_session s = logged_in(i);
 	char text[1024], got[8];
 	ssh_channel c;
 
 	snprintf(text, sizeof text,
 		 "touch %s/%d; while [ ! -e %s/go ]; do sleep 0.05; done;"
-		 " echo gone", gate, i, gate);
+		 " echo gone",
+		 gate, i, gate);
 	c = command(s, text);
 	takes(c, got, 5);
 	CHECK_INT(memcmp(got, "gone\n", 5), 0);
@@ -204,32 +212,25 @@ TEST(all_wait_at_once)
 	snprintf(gate, sizeof gate, "%s/gate.%d", from_env("SSH_DIR"),
 		 (int)getpid());
 	CHECK_INT(mkdir(gate, 0700), 0);
-	sem_init(&door, 0, 4);
 	crowd(N, waits, lets_them_go);
 }
 
 static void
 is_denied(int i)
 {
-	ssh_session s = session(atoi(from_env("SSH_PORT")),
-				i % 2 ? "SSH_KNOWN" : "SSH_OTHER_KNOWN");
+	ssh_session s = connected(i, i % 2 ? "SSH_KNOWN" : "SSH_OTHER_KNOWN");
 
-	while (sem_wait(&door) != 0)
-		;
-	CHECK_INT(ssh_connect(s), SSH_OK);
 	if (i % 2) {
 		CHECK_INT(login(s, "SSH_OTHER_KEY"), SSH_AUTH_DENIED);
 	} else {
 		CHECK_INT(ssh_session_is_known_server(s),
 			  SSH_KNOWN_HOSTS_CHANGED);
 	}
-	sem_post(&door);
 	over(s);
 }
 
 TEST(a_wrong_key_and_a_wrong_host_are_told_apart)
 {
-	sem_init(&door, 0, 4);
 	crowd(N, is_denied, NULL);
 }
 
