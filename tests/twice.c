@@ -715,7 +715,8 @@ read_args(int argc, char **argv)
 {
 	int opt, m;
 
-	jobs = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	/* Most cases do nothing but wait, most of the time. */
+	jobs = 4 * (int)sysconf(_SC_NPROCESSORS_ONLN);
 	for (m = 0; m < MODES; m++)
 		wanted[m] = true;
 	while ((opt = getopt(argc, argv, "l:j:t:m:r:v")) != -1)
