@@ -124,7 +124,9 @@ struct co {
 
 	/* Its stack and its life. */
 	struct co_stack stack;
-	size_t own_guard;       /* the attribute's */
+	size_t own_size;        /* as asked for: stack may have more */
+	size_t own_guard;       /* the attribute's, in whole pages */
+	struct co_pool *pool;   /* for its block; NULL: glibc frees it */
 	uint8_t own_stack;      /* stack is ours, not the program's */
 	uint8_t recycled;       /* the block has had a life before */
 	_Atomic uint8_t spent;  /* enum co_spent */

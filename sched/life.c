@@ -21,11 +21,12 @@
 #include "sched/lot.h"
 #include "sched/watch.h"
 
-enum { POOLS = 32, CHUNK = 1 << 18, FIRST_TID = 1 << 22 };
+enum { POOLS = 32, CHUNK = 1 << 18, FIRST_TID = 1 << 22, PAGE = 4096 };
 /* A thread that used more than this at a wait gives the rest back. */
 enum { WARM = 64 * 1024 };
 
-struct pool {
+/* Blocks of one kind, by what was asked for. */
+struct co_pool {
 	size_t stack, guard;
 	struct co *free;
 };
@@ -40,7 +41,7 @@ void (*co_on_done)(struct co *);
 
 /* Under lock. */
 static struct co_lock lock;
-static struct pool pools[POOLS];
+static struct co_pool pools[POOLS];
 static int npools;
 static struct co *loose;        /* structs without a block */
 static struct co *_Atomic graves; /* detached, and glibc's to free */
@@ -108,7 +109,8 @@ co_main_co(void)
 	return co;
 }
 
-static struct pool *
+/* NULL: of that kind there is none, and none can be had.  Under lock. */
+static struct co_pool *
 pool_of(size_t stack, size_t guard)
 {
 	int i;
@@ -176,7 +178,7 @@ ends_our_way(struct co *co)
 {
 	uint8_t spent = CO_LIVES;
 
-	if (co->spent || !co->own_stack || co_never_recycle)
+	if (co->spent || co->pool == NULL || co_never_recycle)
 		return false;
 	co_on_life_end(co);
 	return atomic_compare_exchange_strong(&co->spent, &spent, CO_ENDED);
@@ -212,14 +214,15 @@ life(void *arg)
 	}
 }
 
+/* From *pool, where one like it goes in the end. */
 static struct co *
-recycled(size_t stack, size_t guard)
+recycled(const struct co_birth *b, struct co_pool **pool)
 {
-	struct pool *p;
+	struct co_pool *p;
 	struct co *co = NULL;
 
 	co_lock(&lock);
-	p = pool_of(stack, guard);
+	*pool = p = pool_of(b->stack, b->guard);
 	if (p != NULL && (co = p->free) != NULL)
 		p->free = co->next;
 	co_unlock(&lock);
@@ -334,11 +337,12 @@ fresh(const struct co_birth *b, struct co **out)
 		co->stack.base = b->own;
 		co->stack.size = b->stack;
 	}
+	co->own_size = b->stack;
 	co->own_guard = b->guard;
 	co->tcb.tid = co->tid;
 	co->tcb.first = first;
 	pthread_attr_init(&attr);
-	err = pthread_attr_setstack(&attr, co->stack.base, co->stack.size);
+	err = pthread_attr_setstack(&attr, co->stack.base, co->own_size);
 	if (err == 0) {
 		co_tls.nopark++; /* what is caught is this kernel thread's */
 		err = co_tcb_create(&co->tcb, &attr, life, co);
@@ -361,18 +365,39 @@ fresh(const struct co_birth *b, struct co **out)
 	return 0;
 }
 
-int
-co_spawn(const struct co_birth *b, struct co **out)
+/* What glibc makes of the sizes that it is given; false: refuses them. */
+static bool
+rounded(struct co_birth *b)
 {
+	enum { ALIGN = 64 }; /* of thread-local storage, as a rule */
+
+	if (b->own != NULL) {
+		b->guard = 0;
+		return true;
+	}
+	b->stack &= ~(size_t)(ALIGN - 1);
+	if (b->guard > SIZE_MAX - PAGE)
+		return false;
+	b->guard = (b->guard + PAGE - 1) & ~(size_t)(PAGE - 1);
+	return b->stack + b->guard >= b->guard;
+}
+
+int
+co_spawn(const struct co_birth *asked, struct co **out)
+{
+	struct co_birth birth = *asked, *b = &birth;
 	struct co *self = co_tls.self, *co = NULL;
+	struct co_pool *pool = NULL;
 	int err;
 
+	if (!rounded(b))
+		return EINVAL;
 	reap_graves();
 	if (co_timer_reserve(co_count + 65) != 0)
 		return no_memory(b);
 	co_critical_begin();
 	if (b->own == NULL)
-		co = recycled(b->stack, b->guard);
+		co = recycled(b, &pool);
 	co_critical_end();
 	if (co != NULL) {
 		co->recycled = 1;
@@ -394,6 +419,7 @@ co_spawn(const struct co_birth *b, struct co **out)
 	co->fp = co_ctx_fp();
 	co->detached = b->detached;
 	co->light = b->light;
+	co->pool = pool;
 	co->why = "is about to start";
 	co->since = co_clock_now();
 	co->parks = co->lends = 0;
@@ -447,7 +473,7 @@ co_gone(struct co *co)
 void *
 co_reap(struct co *co)
 {
-	struct pool *p;
+	struct co_pool *p = co->pool;
 	void *result = co->result;
 
 	if (co->is_main)
@@ -468,11 +494,8 @@ co_reap(struct co *co)
 		 co_stack_deep(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM))
 		co_stack_trim(&co->stack, (uintptr_t)co->tcb.ctx.sp, WARM);
 	co_lock(&lock);
-	p = pool_of(co->stack.size, co->own_guard);
-	if (p != NULL) {
-		co->next = p->free;
-		p->free = co;
-	}
+	co->next = p->free;
+	p->free = co;
 	co_unlock(&lock);
 	co_critical_end();
 	return result;

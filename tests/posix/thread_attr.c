@@ -202,3 +202,49 @@ TEST(a_real_time_policy_is_had_or_refused)
 	CHECK_INT(policy, SCHED_OTHER);
 	OK(pthread_attr_destroy(&attr));
 }
+
+/* Pages of address space, by the kernel's count. */
+static long
+pages_used(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long n = 0;
+
+	CHECK(f != NULL && fscanf(f, "%ld", &n) == 1);
+	fclose(f);
+	return n;
+}
+
+static void
+come_and_go(int n, size_t size, int kinds)
+{
+	pthread_attr_t attr;
+	pthread_t th;
+	int i;
+
+	OK(pthread_attr_init(&attr));
+	for (i = 0; i < n; i++) {
+		OK(pthread_attr_setstacksize(&attr, size + (size_t)(i % kinds) *
+								    4096));
+		OK(pthread_create(&th, &attr, nothing, NULL));
+		thr_join(th);
+	}
+	OK(pthread_attr_destroy(&attr));
+}
+
+TEST(threads_with_stacks_of_any_size_leave_nothing_behind)
+{
+	static const struct {
+		size_t size;
+		int kinds;
+	} with[] = { { 128 * 1024, 1 }, { 123457, 1 }, { 64 * 1024, 50 } };
+	long before;
+	size_t i;
+
+	for (i = 0; i < LEN(with); i++) {
+		come_and_go(200, with[i].size, with[i].kinds);
+		before = pages_used();
+		come_and_go(2000, with[i].size, with[i].kinds);
+		CHECK(pages_used() - before < 2000 * 8);
+	}
+}
