@@ -48,10 +48,8 @@ co_of_pid(pid_t tid)
 	return tid == 0 ? co_tls.self : co_of_tid(tid);
 }
 
-/* The id by which the kernel knows co's state: that of the caller itself (0), of
- * a pinned one's thread, or of one that has never been changed. */
-static pid_t
-kernel_tid(const struct co *co)
+pid_t
+co_kernel_tid(const struct co *co)
 {
 	if (co->pinned != NULL)
 		return co == co_tls.self ? 0 : co->pinned->tid;
@@ -63,7 +61,7 @@ mapped(pid_t tid)
 {
 	struct co *co = co_of_pid(tid);
 
-	return co == NULL ? tid : kernel_tid(co);
+	return co == NULL ? tid : co_kernel_tid(co);
 }
 
 /* --- asking another coroutine --- */
@@ -176,7 +174,7 @@ set_affinity(struct co *co, size_t n, const cpu_set_t *set)
 	char now[DATA], want[DATA] = { 0 };
 	long had;
 
-	had = sys3(SYS_sched_getaffinity, kernel_tid(co), sizeof(now), now);
+	had = sys3(SYS_sched_getaffinity, co_kernel_tid(co), sizeof(now), now);
 	if (had > 0 && n <= sizeof(want) && co_get(want, set, n)) {
 		if ((size_t)had >= n && memcmp(now, want, (size_t)had) == 0)
 			return 0;
@@ -224,7 +222,7 @@ pthread_getaffinity_np(pthread_t th, size_t n, cpu_set_t *set)
 
 	if (co == NULL)
 		return real.pthread_getaffinity_np(th, n, set);
-	if (real.sched_getaffinity(kernel_tid(co), n, set) == 0)
+	if (real.sched_getaffinity(co_kernel_tid(co), n, set) == 0)
 		return 0;
 	r = errno;
 	errno = saved;
@@ -236,7 +234,7 @@ pthread_getaffinity_np(pthread_t th, size_t n, cpu_set_t *set)
 static bool
 is_as_it_was(struct co *co, int policy, const struct sched_param *p)
 {
-	pid_t tid = kernel_tid(co);
+	pid_t tid = co_kernel_tid(co);
 	struct sched_param now, want;
 
 	return co_get(&want, p, sizeof(want)) &&
@@ -269,7 +267,8 @@ CO_CALL(sched_setscheduler);
 static long
 set_param(struct co *co, const struct sched_param *p)
 {
-	if (is_as_it_was(co, (int)sys1(SYS_sched_getscheduler, kernel_tid(co)),
+	if (is_as_it_was(co,
+			 (int)sys1(SYS_sched_getscheduler, co_kernel_tid(co)),
 			 p))
 		return 0;
 	return change(co, SYS_sched_setparam, 0, SYS_ARG(p), 0, 0, 1, p,
@@ -339,11 +338,11 @@ pthread_getschedparam(pthread_t th, int *policy, struct sched_param *p)
 
 	if (co == NULL)
 		return real.pthread_getschedparam(th, policy, p);
-	r = sys1(SYS_sched_getscheduler, kernel_tid(co));
+	r = sys1(SYS_sched_getscheduler, co_kernel_tid(co));
 	if (r < 0)
 		return (int)-r;
 	*policy = (int)r;
-	return (int)-sys2(SYS_sched_getparam, kernel_tid(co), p);
+	return (int)-sys2(SYS_sched_getparam, co_kernel_tid(co), p);
 }
 
 COHOOK_EXPORT int
@@ -362,7 +361,7 @@ setpriority(__priority_which_t which, id_t who, int prio)
 	if (likely(co == NULL))
 		return real.setpriority(which, who, prio);
 	/* The kernel's answer is 20 less the nice value. */
-	if (sys2(SYS_getpriority, PRIO_PROCESS, kernel_tid(co)) == 20 - prio)
+	if (sys2(SYS_getpriority, PRIO_PROCESS, co_kernel_tid(co)) == 20 - prio)
 		return 0;
 	return answer(change(co, SYS_setpriority, PRIO_PROCESS, 0, prio, 1, -1,
 			     NULL, 0));
@@ -675,7 +674,7 @@ co_pin_syscall(long nr, const long a[6], long *ret)
 	if (co == NULL)
 		return false;
 	memcpy(arg, a, sizeof(arg));
-	arg[at] = kernel_tid(co);
+	arg[at] = co_kernel_tid(co);
 	if (its && co != co_tls.self && co->pinned == NULL)
 		r = -ESRCH; /* another's that has none of its own */
 	else

@@ -92,6 +92,7 @@ read_attr(const pthread_attr_t *given, struct co_birth *b)
 	if (given == NULL && co_env.stack != 0)
 		b->stack = co_env.stack + co_tcb_room();
 	b->detached = state == PTHREAD_CREATE_DETACHED;
+	b->own_sched = inherit == PTHREAD_EXPLICIT_SCHED;
 	return (inherit == PTHREAD_INHERIT_SCHED || policy == SCHED_OTHER) &&
 	       !has_cpus(attr);
 }
@@ -325,42 +326,6 @@ thrd_detach(thrd_t th)
 	if (likely(!co_active))
 		return real.thrd_detach(th);
 	return pthread_detach(th) == 0 ? thrd_success : thrd_error;
-}
-
-/* The stack that a kernel thread of ours has for itself: the first of them is
- * none to glibc, and a sanitizer asks. */
-static struct co_stack *
-m_stack(pthread_t th)
-{
-	struct co_tls *tls;
-
-	if (!co_active)
-		return NULL;
-	tls = co_tls_of_thread(th);
-	return tls->m != NULL ? &tls->m->stack : NULL;
-}
-
-COHOOK_EXPORT int
-pthread_getattr_np(pthread_t th, pthread_attr_t *attr)
-{
-	struct co *co = co_active ? co_of_thread(th) : NULL;
-	int r;
-
-	struct co_stack *stack = co != NULL ? &co->stack : m_stack(th);
-
-	if (stack == NULL || (co != NULL && co->is_main))
-		return real.pthread_getattr_np(th, attr);
-	r = pthread_attr_init(attr);
-	if (r != 0)
-		return r;
-	pthread_attr_setstack(attr, stack->base, stack->size);
-	if (co == NULL)
-		return 0;
-	pthread_attr_setguardsize(attr, co->own_guard);
-	pthread_attr_setdetachstate(attr, co->detached
-						  ? PTHREAD_CREATE_DETACHED
-						  : PTHREAD_CREATE_JOINABLE);
-	return 0;
 }
 
 /* Names are the coroutine's; 15 bytes, as the kernel has it. */

@@ -133,6 +133,7 @@ struct co {
 	_Atomic uint8_t cancel; /* somebody has cancelled it */
 	_Atomic uint8_t region; /* in a lasting one: alone on its kernel thread;
 	                         * changed under lock */
+	uint8_t own_sched;      /* struct co_birth's */
 	uint8_t light;          /* of cohook_go(): counted by cohook_run() */
 	void *(*fn)(void *);
 	void *arg;
@@ -272,6 +273,7 @@ struct co_birth {
 	size_t guard;
 	void *own;             /* the program's own stack, or NULL */
 	bool detached, light;
+	bool own_sched;        /* a policy of its own was asked for */
 	const uint64_t *mask;  /* of signals; NULL: the creator's */
 	void *(*fn)(void *);
 	void *arg;

@@ -419,6 +419,7 @@ co_spawn(const struct co_birth *asked, struct co **out)
 	co->fp = co_ctx_fp();
 	co->detached = b->detached;
 	co->light = b->light;
+	co->own_sched = b->own_sched;
 	co->pool = pool;
 	co->why = "is about to start";
 	co->since = co_clock_now();

@@ -203,6 +203,174 @@ TEST(a_real_time_policy_is_had_or_refused)
 	OK(pthread_attr_destroy(&attr));
 }
 
+/* What pthread_getattr_np(3) says of a thread. */
+struct said {
+	struct room room;
+	char *stack;
+	int inherit, policy, prio;
+	cpu_set_t cpus, could;
+	int here; /* the stack is the one it runs on */
+};
+
+static void
+ask(pthread_t th, struct said *s)
+{
+	struct sched_param p;
+	pthread_attr_t attr;
+	void *stack;
+
+	OK(pthread_getattr_np(th, &attr));
+	OK(pthread_attr_getstack(&attr, &stack, &s->room.stack));
+	s->stack = stack;
+	OK(pthread_attr_getguardsize(&attr, &s->room.guard));
+	OK(pthread_attr_getdetachstate(&attr, &s->room.detached));
+	OK(pthread_attr_getinheritsched(&attr, &s->inherit));
+	OK(pthread_attr_getschedpolicy(&attr, &s->policy));
+	OK(pthread_attr_getschedparam(&attr, &p));
+	s->prio = p.sched_priority;
+	memset(&s->cpus, 0xff, sizeof(s->cpus));
+	OK(pthread_attr_getaffinity_np(&attr, sizeof(s->cpus), &s->cpus));
+	OK(pthread_attr_destroy(&attr));
+	OK(pthread_getaffinity_np(th, sizeof(s->could), &s->could));
+}
+
+static void *
+asks_itself(void *arg)
+{
+	struct said *s = arg;
+	char here;
+
+	ask(pthread_self(), s);
+	s->here = &here >= s->stack && &here < s->stack + s->room.stack;
+	return NULL;
+}
+
+TEST(getattr_np_says_what_was_asked_for)
+{
+	static const struct {
+		size_t stack, guard, said;
+	} had[] = {
+		{ 256 * 1024, 8192, 8192 },
+		{ 123456, 100, 4096 },
+		{ 123456, 0, 0 },
+		{ 300001, 12345, 16384 },
+	};
+	pthread_attr_t attr;
+	struct said s;
+	pthread_t th;
+	size_t i;
+	int explicit;
+
+	for (i = 0; i < 3 * LEN(had); i++) { /* blocks are used again */
+		explicit = (int)i & 1;
+		OK(pthread_attr_init(&attr));
+		OK(pthread_attr_setstacksize(&attr, had[i % LEN(had)].stack));
+		OK(pthread_attr_setguardsize(&attr, had[i % LEN(had)].guard));
+		OK(pthread_attr_setinheritsched(
+			&attr, explicit ? PTHREAD_EXPLICIT_SCHED :
+					  PTHREAD_INHERIT_SCHED));
+		OK(pthread_create(&th, &attr, asks_itself, &s));
+		thr_join(th);
+		OK(pthread_attr_destroy(&attr));
+		/* glibc may have a larger one left over. */
+		CHECK(s.room.stack >= had[i % LEN(had)].stack / 64 * 64);
+		CHECK(s.here);
+		CHECK_INT((uintptr_t)s.stack % 4096, 0);
+		CHECK_INT(s.room.guard, had[i % LEN(had)].said);
+		CHECK_INT(s.inherit, explicit ? PTHREAD_EXPLICIT_SCHED :
+						PTHREAD_INHERIT_SCHED);
+		CHECK_INT(s.policy, SCHED_OTHER);
+		CHECK_INT(s.prio, 0);
+		CHECK(CPU_EQUAL(&s.cpus, &s.could));
+		CHECK(CPU_COUNT(&s.cpus) > 0);
+	}
+}
+
+TEST(of_a_stack_that_it_is_given_getattr_np_says_no_guard)
+{
+	enum { SIZE = 200000 };
+	char *own = malloc(SIZE);
+	pthread_attr_t attr;
+	struct said s;
+	pthread_t th;
+
+	OK(pthread_attr_init(&attr));
+	OK(pthread_attr_setguardsize(&attr, 8192));
+	OK(pthread_attr_setstack(&attr, own, SIZE - 1));
+	OK(pthread_create(&th, &attr, asks_itself, &s));
+	thr_join(th);
+	CHECK(s.stack == own && s.here);
+	CHECK_INT(s.room.stack, SIZE - 1);
+	CHECK_INT(s.room.guard, 0);
+	OK(pthread_attr_destroy(&attr));
+	free(own);
+}
+
+/* The last of the CPUs that we may use, alone. */
+static int
+one_cpu(cpu_set_t *set)
+{
+	int i;
+
+	OK(sched_getaffinity(0, sizeof(*set), set));
+	for (i = CPU_SETSIZE - 1; !CPU_ISSET(i, set); i--)
+		;
+	CPU_ZERO(set);
+	CPU_SET(i, set);
+	return i;
+}
+
+static void *
+has_one_cpu(void *arg)
+{
+	cpu_set_t set;
+
+	one_cpu(&set);
+	OK(sched_setaffinity(0, sizeof(set), &set));
+	return asks_itself(arg);
+}
+
+TEST(getattr_np_says_which_cpus_a_thread_has)
+{
+	struct said s, others;
+	cpu_set_t set, all;
+	pthread_attr_t attr;
+	pthread_t th;
+
+	OK(sched_getaffinity(0, sizeof(all), &all));
+	one_cpu(&set);
+	thr_join(thr_start(has_one_cpu, &s));
+	CHECK(CPU_EQUAL(&s.cpus, &set));
+	OK(pthread_attr_init(&attr));
+	OK(pthread_attr_setaffinity_np(&attr, sizeof(set), &set));
+	OK(pthread_create(&th, &attr, asks_itself, &s));
+	thr_join(th);
+	CHECK(CPU_EQUAL(&s.cpus, &set));
+	thr_join(thr_start(asks_itself, &others));
+	CHECK(CPU_EQUAL(&others.cpus, &all));
+	OK(pthread_attr_destroy(&attr));
+	/* Of main, or of whoever runs this. */
+	has_one_cpu(&s);
+	CHECK(CPU_EQUAL(&s.cpus, &set) && s.here);
+}
+
+TEST(getattr_np_says_a_real_time_policy)
+{
+	struct sched_param p = { .sched_priority = 5 };
+	struct said s;
+	int r;
+
+	asks_itself(&s);
+	CHECK_INT(s.policy, SCHED_OTHER);
+	r = pthread_setschedparam(pthread_self(), SCHED_RR, &p);
+	if (r == EPERM)
+		SKIP("no right to a real-time policy");
+	OK(r);
+	asks_itself(&s);
+	CHECK_INT(s.policy, SCHED_RR);
+	CHECK_INT(s.prio, 5);
+}
+
 /* Pages of address space, by the kernel's count. */
 static long
 pages_used(void)
