@@ -7,8 +7,8 @@
 #include "hook/lock.h"
 
 /* In version 2.2.5 a condition was a pointer, made at its first use and freed
- * at its end.  Whoever was linked with that has the room of today's: it gets
- * one of today's, or what we read of it would be what lay there before. */
+ * at its end; whoever was linked with that gets one of today's (old_x86_64.c),
+ * and so must not come to the old way to end it. */
 COHOOK_EXPORT int
 pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *attr)
 {

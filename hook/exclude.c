@@ -135,6 +135,9 @@ may_go(size_t i)
 	int k = entry_of(base);
 	size_t n = strlen(base);
 
+	/* Its old version is another, and here are names alone. */
+	if (strncmp(base, "lio_listio", 10) == 0)
+		return false;
 	if (entries[i].region || (k >= 0 && entries[k].region))
 		return true;
 	for (at = lets_go; (at = strstr(at, base)) != NULL; at += n)

@@ -15,6 +15,7 @@
 
 #include "ctx/sys.h"
 #include "hook/calls.h"
+#include "hook/old.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
@@ -203,6 +204,7 @@ sched_getaffinity(pid_t tid, size_t n, cpu_set_t *set)
 {
 	return real.sched_getaffinity(mapped(tid), n, set);
 }
+CO_CALL(sched_getaffinity);
 
 COHOOK_EXPORT int
 pthread_setaffinity_np(pthread_t th, size_t n, const cpu_set_t *set)
@@ -213,6 +215,7 @@ pthread_setaffinity_np(pthread_t th, size_t n, const cpu_set_t *set)
 		return real.pthread_setaffinity_np(th, n, set);
 	return (int)-set_affinity(co, n, set);
 }
+CO_CALL(pthread_setaffinity_np);
 
 COHOOK_EXPORT int
 pthread_getaffinity_np(pthread_t th, size_t n, cpu_set_t *set)
@@ -228,6 +231,7 @@ pthread_getaffinity_np(pthread_t th, size_t n, cpu_set_t *set)
 	errno = saved;
 	return r;
 }
+CO_CALL(pthread_getaffinity_np);
 
 /* --- policies and priorities --- */
 
@@ -538,8 +542,9 @@ prctl(int option, ...)
 CO_CALL(prctl);
 
 /* A timer for a thread is for the kernel thread that it has. */
-COHOOK_EXPORT int
-timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
+int
+co_timer_create(int (*create)(clockid_t, struct sigevent *, void *),
+		clockid_t clock, struct sigevent *ev, void *timer)
 {
 	struct sigevent mine;
 	struct co *co;
@@ -549,10 +554,10 @@ timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
 	if (likely(me() == NULL) || ev == NULL ||
 	    !co_get(&mine, ev, sizeof(mine)) ||
 	    mine.sigev_notify != SIGEV_THREAD_ID)
-		return real.timer_create(clock, ev, timer);
+		return create(clock, ev, timer);
 	co = co_of_tid(mine._sigev_un._tid);
 	if (co == NULL)
-		return real.timer_create(clock, ev, timer);
+		return create(clock, ev, timer);
 	if (co == co_tls.self)
 		pin();
 	if (co->pinned == NULL) { /* another's, which we cannot tell yet */
@@ -561,8 +566,21 @@ timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
 	}
 	co->thread_timer = 1;
 	mine._sigev_un._tid = co->pinned->tid;
-	return real.timer_create(clock, &mine, timer);
+	return create(clock, &mine, timer);
 }
+
+static int
+create_timer(clockid_t clock, struct sigevent *ev, void *timer)
+{
+	return real.timer_create(clock, ev, timer);
+}
+
+COHOOK_EXPORT int
+timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
+{
+	return co_timer_create(create_timer, clock, ev, timer);
+}
+CO_CALL(timer_create);
 
 /* CPU time is a kernel thread's: it is counted from here. */
 COHOOK_EXPORT int

@@ -2,6 +2,7 @@
 /* process.c - children: libc's own ways to start one, and waiting for one. */
 #include "hook/calls.h"
 #include "hook/files.h"
+#include "hook/old.h"
 #include "hook/region.h"
 
 LET_BLOCK_EINTR(pid_t, waitpid, (pid_t pid, int *status, int options),
@@ -45,19 +46,27 @@ system(const char *command)
 	return r;
 }
 
+int
+co_spawn_by(co_spawn_fn spawn, pid_t *pid, const char *path,
+	 const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr,
+	 char *const argv[], char *const envp[])
+{
+	int r;
+
+	if (likely(!co_active) || co_tls.vforked)
+		return spawn(pid, path, fa, attr, argv, envp);
+	begin("posix_spawn", false);
+	r = spawn(pid, path, fa, attr, argv, envp);
+	co_region_end();
+	return r;
+}
+
 COHOOK_EXPORT int
 posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
 	    const posix_spawnattr_t *attr, char *const argv[],
 	    char *const envp[])
 {
-	int r;
-
-	if (likely(!co_active) || co_tls.vforked)
-		return real.posix_spawn(pid, path, fa, attr, argv, envp);
-	begin("posix_spawn", false);
-	r = real.posix_spawn(pid, path, fa, attr, argv, envp);
-	co_region_end();
-	return r;
+	return co_spawn_by(real.posix_spawn, pid, path, fa, attr, argv, envp);
 }
 
 COHOOK_EXPORT int
@@ -66,14 +75,7 @@ posix_spawnp(pid_t *pid, const char *file,
 	     const posix_spawnattr_t *attr, char *const argv[],
 	     char *const envp[])
 {
-	int r;
-
-	if (likely(!co_active) || co_tls.vforked)
-		return real.posix_spawnp(pid, file, fa, attr, argv, envp);
-	begin("posix_spawn", false);
-	r = real.posix_spawnp(pid, file, fa, attr, argv, envp);
-	co_region_end();
-	return r;
+	return co_spawn_by(real.posix_spawnp, pid, file, fa, attr, argv, envp);
 }
 
 COHOOK_EXPORT FILE *

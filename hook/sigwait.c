@@ -9,21 +9,26 @@
 
 #include "ctx/sys.h"
 #include "hook/calls.h"
+#include "hook/old.h"
 #include "hook/wait.h"
 
 enum { SIGNALS = 65 };
 
 /* --- sending --- */
 
+/* gone: the answer where its thread has ended. */
 static int
-send_to(struct co *co, siginfo_t *info)
+send_to(struct co *co, siginfo_t *info, int gone)
 {
 	int sig = info->si_signo;
 
-	if (sig < 0 || sig >= SIGNALS || sig == CO_SIGCANCEL ||
-	    sig == CO_SIGSETXID)
+	if (sig == CO_SIGCANCEL || sig == CO_SIGSETXID)
 		return EINVAL;
-	if (co->done || sig == 0)
+	if (co->done)
+		return gone;
+	if (sig < 0 || sig >= SIGNALS)
+		return EINVAL;
+	if (sig == 0)
 		return 0;
 	info->si_pid = (pid_t)sys0(SYS_getpid);
 	info->si_uid = (uid_t)sys0(SYS_getuid);
@@ -50,18 +55,24 @@ send_to(struct co *co, siginfo_t *info)
 	return co_sig_queue(co, sig, info);
 }
 
+int
+co_kill_thread(struct co *co, int sig, int gone)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = sig;
+	info.si_code = SI_TKILL;
+	return send_to(co, &info, gone);
+}
+
 COHOOK_EXPORT int
 pthread_kill(pthread_t th, int sig)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
-	siginfo_t info;
 
-	if (co == NULL)
-		return real.pthread_kill(th, sig);
-	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
-	info.si_code = SI_TKILL;
-	return send_to(co, &info);
+	return co != NULL ? co_kill_thread(co, sig, 0)
+			  : real.pthread_kill(th, sig);
 }
 
 COHOOK_EXPORT int
@@ -76,7 +87,7 @@ pthread_sigqueue(pthread_t th, int sig, const union sigval value)
 	info.si_signo = sig;
 	info.si_code = SI_QUEUE;
 	info.si_value = value;
-	return send_to(co, &info);
+	return send_to(co, &info, ESRCH);
 }
 
 COHOOK_EXPORT int
@@ -91,7 +102,7 @@ raise(int sig)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = sig;
 	info.si_code = SI_TKILL;
-	err = send_to(self, &info);
+	err = send_to(self, &info, 0);
 	if (err == 0)
 		return 0;
 	errno = err;
@@ -127,7 +138,7 @@ tgkill_(pid_t pid, pid_t tid, int sig)
 	memset(&info, 0, sizeof(info));
 	info.si_signo = sig;
 	info.si_code = SI_TKILL;
-	err = send_to(co, &info);
+	err = send_to(co, &info, ESRCH);
 	if (err == 0)
 		return 0;
 	errno = err;
