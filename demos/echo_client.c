@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* echo_client.c - a load for an echo server: many connections from one
- * thread, each sending a request, waiting until all of it has come back, and
- * sending the next.  Every byte is checked.
+/* echo_client.c - the load for the echo servers, and not a demo itself: many
+ * connections from one thread, each sending a request, waiting until all of it
+ * has come back, and sending the next.  Every byte is checked.
  *
  * Once each connection has had its first answer, all are known to be served:
  * that is when the server's kernel threads are counted (-s) and the clock
@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #define SIZE_MAX_BYTES 1048576
 #define STUCK_MS 30000 /* nothing moves for so long: give up */
@@ -46,10 +48,7 @@ fail(const char *what)
 static double
 now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return (double)now_ns() / 1e9;
 }
 
 /* Differs by connection, round and place, so that nobody else's bytes, nor
@@ -62,24 +61,6 @@ byte_at(const struct conn *c, int at)
 
 	x ^= x >> 15;
 	return (char)(x * 2246822519u >> 24);
-}
-
-/* A number from the server's /proc/PID/status. */
-static int
-server_status(const char *key)
-{
-	char line[256];
-	FILE *f;
-	int value = 0;
-
-	snprintf(line, sizeof line, "/proc/%d/status", server_pid);
-	f = server_pid ? fopen(line, "re") : NULL;
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, key, strlen(key)) == 0)
-			value = atoi(line + strlen(key));
-	if (f)
-		fclose(f);
-	return value;
 }
 
 static void
@@ -258,15 +239,15 @@ main(int argc, char **argv)
 
 	connect_all((uint16_t)port);
 	run_to(0);
-	threads = server_status("Threads:");
+	threads = status_of(server_pid, "Threads:");
 	start = now();
 	if (!errors)
 		run_to(rounds);
 	seconds = now() - start;
-	c = server_status("Threads:");
+	c = status_of(server_pid, "Threads:");
 	if (c > threads)
 		threads = c;
-	kib = server_status("VmHWM:");
+	kib = status_of(server_pid, "VmHWM:");
 	for (int i = 0; i < n; i++)
 		requests += conns[i].round > 0 ? conns[i].round - 1 : 0;
 	printf("connections=%d requests=%ld per_second=%.0f threads=%d "

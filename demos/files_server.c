@@ -7,13 +7,14 @@
  * Prints "port N" once it listens.  SIGTERM ends it, with the log complete.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http.h"
 #include "log_queue.h"
+#include "thread_each.h"
 
 static int folder;
 
@@ -50,23 +51,14 @@ answer(int fd, const char *request)
 static void *
 serve(void *arg)
 {
-	int fd = (int)(intptr_t)arg;
-	char in[4096], *end;
-	size_t have = 0;
-	ssize_t n;
+	int fd = (int)(intptr_t)arg, ok = 1;
+	const char *request;
+	struct http http;
 
-	while (have < sizeof in - 1 &&
-	       (n = read(fd, in + have, sizeof in - 1 - have)) > 0) {
-		have += (size_t)n;
-		in[have] = '\0';
-		while ((end = strstr(in, "\r\n\r\n")) != NULL) {
-			if (!answer(fd, in))
-				goto out;
-			have -= (size_t)(end + 4 - in);
-			memmove(in, end + 4, have + 1);
-		}
-	}
-out:
+	http_begin(&http);
+	while (ok && http_read(&http, fd) > 0)
+		while (ok && (request = http_next(&http)) != NULL)
+			ok = answer(fd, request);
 	close(fd);
 	return NULL;
 }
@@ -74,21 +66,13 @@ out:
 int
 main(int argc, char **argv)
 {
-	int listener, fd;
-	pthread_t t;
-
 	if (argc < 3)
 		return 2;
 	folder = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
 		fail(argv[1]);
 	log_begin(argv[2]);
-	listener = listen_on(argc > 3 ? argv[3] : "0");
-	while ((fd = accept_one(listener)) >= 0)
-		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
-			close(fd);
-		else
-			pthread_detach(t);
+	thread_each(listen_on(argc > 3 ? argv[3] : "0"), serve);
 	log_end();
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* http_client.c - a load for a web server: a thread for each connection, which
- * sends a request, waits for the answer, checks it, and sends the next.
+/* http_client.c - the load for the web servers, and not a demo itself: a thread
+ * for each connection, which sends a request, waits for the answer, checks it,
+ * and sends the next.
  *
  *     http_client -p PORT [-u PATH] [-k CONNECTIONS] [-r REQUESTS]
  *                 [-f FILE] [-s PID]
@@ -26,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
+
 enum { STUCK = 60 }; /* seconds */
 
 static int port, n = 100, rounds = 10, server_pid;
@@ -40,10 +43,7 @@ static double *began, *ended;
 static double
 now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return (double)now_ns() / 1e9;
 }
 
 static int
@@ -120,24 +120,6 @@ client(void *arg)
 	close(fd);
 	done++;
 	return NULL;
-}
-
-/* A number from the server's /proc/PID/status. */
-static int
-server_status(const char *key)
-{
-	char line[256];
-	FILE *f;
-	int value = 0;
-
-	snprintf(line, sizeof line, "/proc/%d/status", server_pid);
-	f = server_pid ? fopen(line, "re") : NULL;
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, key, strlen(key)) == 0)
-			value = atoi(line + strlen(key));
-	if (f)
-		fclose(f);
-	return value;
 }
 
 /* The server's CPU time until now, in microseconds; ticks of 10000 as a rule. */
@@ -241,7 +223,7 @@ main(int argc, char **argv)
 	pthread_barrier_wait(&all_connected);
 	do {
 		usleep(2000);
-		t = server_status("Threads:");
+		t = status_of(server_pid, "Threads:");
 		threads = t > threads ? t : threads;
 	} while (done < n);
 	cpu = server_cpu() - cpu;
@@ -256,7 +238,7 @@ main(int argc, char **argv)
 	       "most_ms=%.2f\n"
 	       "threads=%d peak_kib=%d cpu_us=%.1f errors=%d\n",
 	       total, seconds, (double)total / seconds, ms[total / 2],
-	       ms[total - 1 - total / 100], threads, server_status("VmHWM:"),
-	       cpu / (double)total, errors);
+	       ms[total - 1 - total / 100], threads,
+	       status_of(server_pid, "VmHWM:"), cpu / (double)total, errors);
 	return errors || fflush(stdout) ? 1 : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* http_loop.c - what http_server.c does, by hand: one thread and one epoll
- * loop, with a state for each connection and a list of those that wait.
+ * loop, with a state for each connection.
  *
  *     http_loop [PORT]
  *
@@ -8,148 +8,92 @@
  * a list, and what was a local variable is a field.
  */
 #define _GNU_SOURCE /* accept4(2) */
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "http.h"
 #include "listen.h"
+#include "loop.h"
 
 struct conn {
-	int fd;
-	size_t have;
-	char in[4096];
-	long due;          /* microseconds; its answer is sent then */
-	struct conn *next; /* all wait equally long: a queue will do */
+	struct source source; /* first: its address is the connection's */
+	struct http http;
 };
 
-static struct conn *first, **last = &first;
 static long requests;
-static int ep;
 
-static long
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
+/* It is short, and one at a time: it fits into the socket's buffer, or else we
+ * would need a state more.  If not, the next read says that all is over. */
 static void
-drop(struct conn *c)
-{
-	close(c->fd);
-	free(c);
-}
-
-/* False: the connection is gone.  An answer is short, and one at a time: it
- * fits into the socket's buffer, or else we would need a state more. */
-static int
 answer(struct conn *c)
 {
-	char text[160], body[40], *end = strstr(c->in, "\r\n\r\n");
+	char body[40];
 
 	snprintf(body, sizeof body, "request %ld\n", ++requests);
-	snprintf(text, sizeof text,
-		 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-		 "Content-Length: %zu\r\n\r\n%s",
-		 strlen(body), body);
-	c->have -= (size_t)(end + 4 - c->in);
-	memmove(c->in, end + 4, c->have + 1);
-	if (write(c->fd, text, strlen(text)) == (ssize_t)strlen(text))
-		return 1;
-	drop(c);
-	return 0;
+	if (!http_answer(c->source.fd, body))
+		shutdown(c->source.fd, SHUT_RDWR);
 }
 
 /* Answer what can be answered; put the rest off. */
 static void
 advance(struct conn *c)
 {
-	while (strstr(c->in, "\r\n\r\n") != NULL) {
-		if (strncmp(c->in, "GET /slow ", 10) == 0) {
-			c->due = now() + 10000;
-			c->next = NULL;
-			*last = c;
-			last = &c->next;
-			return;
-		}
-		if (!answer(c))
-			return;
-	}
+	const char *request;
+
+	while (c->source.due == 0 && (request = http_next(&c->http)) != NULL)
+		if (strncmp(request, "GET /slow ", 10) == 0)
+			loop_pause(&c->source);
+		else
+			answer(c);
 }
 
 static void
-readable(struct conn *c)
+paused(struct source *s)
 {
-	ssize_t n = read(c->fd, c->in + c->have, sizeof c->in - 1 - c->have);
+	struct conn *c = (struct conn *)s;
 
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n <= 0) {
-		/* Nobody speaks and leaves while it waits, or it would have to
-		 * be found in the queue here. */
-		drop(c);
-		return;
-	}
-	c->have += (size_t)n;
-	c->in[c->have] = '\0';
+	answer(c);
 	advance(c);
 }
 
 static void
-accept_all(int listener)
+readable(struct source *s)
+{
+	struct conn *c = (struct conn *)s;
+	ssize_t n = http_read(&c->http, s->fd);
+
+	if (n > 0)
+		advance(c);
+	else if (n == 0 || errno != EAGAIN)
+		loop_drop(s);
+}
+
+static void
+accept_all(struct source *listener)
 {
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
 		struct conn *c = calloc(1, sizeof *c);
-		struct epoll_event ev = { .events = EPOLLIN };
 
-		ev.data.ptr = c;
-		if (c == NULL || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) != 0) {
-			free(c);
+		if (c == NULL) {
 			close(fd);
 			continue;
 		}
-		c->fd = fd;
+		c->source.fd = fd;
+		c->source.readable = readable;
+		c->source.paused = paused;
+		if (loop_add(&c->source) != 0)
+			loop_drop(&c->source);
 	}
 }
 
 int
 main(int argc, char **argv)
 {
-	int listener = listen_on(argc > 1 ? argv[1] : "0");
-	struct epoll_event ev = { .events = EPOLLIN }, got[256];
+	struct source listener = { .readable = accept_all };
 
-	fcntl(listener, F_SETFL, O_NONBLOCK);
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, listener, &ev) != 0)
-		fail("epoll");
-	while (!stopping) {
-		long left = first ? first->due - now() : -1;
-		int n = epoll_wait(ep, got, 256,
-				   first == NULL ? -1 :
-				   left <= 0     ? 0 :
-						   (int)(left / 1000) + 1);
-
-		for (int i = 0; i < n; i++) {
-			if (got[i].data.ptr != NULL)
-				readable(got[i].data.ptr);
-			else if (!stopping)
-				accept_all(listener);
-		}
-		while (first != NULL && first->due <= now()) {
-			struct conn *c = first;
-
-			first = c->next;
-			if (first == NULL)
-				last = &first;
-			if (answer(c))
-				advance(c);
-		}
-	}
+	listener.fd = listen_on(argc > 1 ? argv[1] : "0");
+	loop_run(&listener);
 	return 0;
 }

@@ -13,36 +13,22 @@
  */
 #include <cohook.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "compute.h"
+#include "http.h"
 #include "listen.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long requests;
 
-static void
-compute(double seconds)
-{
-	struct timespec t;
-	double until = 0;
-
-	do {
-		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-		if (until == 0)
-			until = (double)t.tv_sec + (double)t.tv_nsec / 1e9 +
-				seconds;
-	} while ((double)t.tv_sec + (double)t.tv_nsec / 1e9 < until);
-}
-
 static int
 answer(int fd, const char *request)
 {
-	char text[160], body[40];
+	char body[40];
 	long count;
 
 	if (strncmp(request, "GET /slow ", 10) == 0)
@@ -52,35 +38,21 @@ answer(int fd, const char *request)
 	pthread_mutex_lock(&lock);
 	count = ++requests;
 	pthread_mutex_unlock(&lock);
-
 	snprintf(body, sizeof body, "request %ld\n", count);
-	snprintf(text, sizeof text,
-		 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-		 "Content-Length: %zu\r\n\r\n%s",
-		 strlen(body), body);
-	return write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	return http_answer(fd, body);
 }
 
 static void
 serve(void *arg)
 {
-	int fd = (int)(intptr_t)arg;
-	char in[4096], *end;
-	size_t have = 0;
-	ssize_t n;
+	int fd = (int)(intptr_t)arg, ok = 1;
+	const char *request;
+	struct http http;
 
-	while (have < sizeof in - 1 &&
-	       (n = read(fd, in + have, sizeof in - 1 - have)) > 0) {
-		have += (size_t)n;
-		in[have] = '\0';
-		while ((end = strstr(in, "\r\n\r\n")) != NULL) {
-			if (!answer(fd, in))
-				goto out;
-			have -= (size_t)(end + 4 - in);
-			memmove(in, end + 4, have + 1);
-		}
-	}
-out:
+	http_begin(&http);
+	while (ok && http_read(&http, fd) > 0)
+		while (ok && (request = http_next(&http)) != NULL)
+			ok = answer(fd, request);
 	close(fd);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* https_server.c - an ordinary program: an HTTPS server with a thread for each
- * connection, for clients to be tried against.
+/* https_server.c - the load for HTTPS clients, and not a demo itself: an
+ * ordinary server with a thread for each connection, also for the tests.
  *
  *     https_server PORT CERTIFICATE KEY       on 127.0.0.1; 0, a free one
  *

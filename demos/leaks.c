@@ -15,63 +15,53 @@
 
 #include "leaks.h"
 
-void *__libc_malloc(size_t);
-void *__libc_calloc(size_t, size_t);
-void *__libc_realloc(void *, size_t);
-void __libc_free(void *);
-
 struct block *buckets[BUCKETS];
-static pthread_mutex_t locks[64]; /* all zero: as if initialised */
-_Atomic long taken;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+long taken;
 __thread int inside;
 
 static struct block **
-bucket_of(void *at, pthread_mutex_t **lock)
+bucket_of(void *at)
 {
 	size_t n = ((uintptr_t)at >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 48;
 
-	*lock = &locks[n % 64];
 	return &buckets[n % BUCKETS];
 }
 
 static void *
 note(void *at, size_t size, void *caller)
 {
-	pthread_mutex_t *lock;
-	struct block **bucket, *b;
+	struct block **bucket = bucket_of(at), *b;
 
-	if (at == NULL || inside++)
-		goto out;
+	if (at == NULL || inside)
+		return at;
+	inside = 1;
 	b = __libc_malloc(sizeof *b);
-	if (b == NULL)
-		goto out;
-	*b = (struct block){ at, caller, size, NULL };
-	bucket = bucket_of(at, &lock);
-	pthread_mutex_lock(lock);
-	b->next = *bucket;
-	*bucket = b;
-	pthread_mutex_unlock(lock);
-	taken++;
-out:
-	inside -= at != NULL;
+	if (b != NULL) {
+		pthread_mutex_lock(&lock);
+		*b = (struct block){ at, caller, size, *bucket };
+		*bucket = b;
+		taken++;
+		pthread_mutex_unlock(&lock);
+	}
+	inside = 0;
 	return at;
 }
 
 static void
 forget(void *at)
 {
-	pthread_mutex_t *lock;
-	struct block **p = bucket_of(at, &lock), *b;
+	struct block **p = bucket_of(at), *b;
 
 	if (at == NULL || inside)
 		return;
 	inside = 1;
-	pthread_mutex_lock(lock);
+	pthread_mutex_lock(&lock);
 	while ((b = *p) != NULL && b->at != at)
 		p = &b->next;
 	if (b != NULL)
 		*p = b->next;
-	pthread_mutex_unlock(lock);
+	pthread_mutex_unlock(&lock);
 	__libc_free(b);
 	inside = 0;
 }

@@ -1,33 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* listen.h - what the servers here have in common: they listen on 127.0.0.1,
- * say on which port, and end when SIGTERM comes. */
+ * say on which port, and accept until it is time to stop. */
 #ifndef LISTEN_H
 #define LISTEN_H
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stopping;
-static int stop_fd = -1;
-
-/* Whichever thread the signal hits, shutting the listener down is what wakes
- * the one that waits in accept(). */
-static inline void
-stop(int sig)
-{
-	int e = errno;
-
-	(void)sig;
-	stopping = 1;
-	shutdown(stop_fd, SHUT_RDWR);
-	errno = e;
-}
+#include "stop.h"
 
 static inline void
 fail(const char *what)
@@ -66,14 +51,12 @@ port_of(int fd)
 	return ntohs(a.sin_port);
 }
 
+/* To whoever has started us, that we listen. */
 static inline void
-stop_at_sigterm(int fd)
+say_port(int port)
 {
-	struct sigaction sa = { .sa_handler = stop, .sa_flags = SA_RESTART };
-
-	stop_fd = fd;
-	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGTERM, &sa, NULL);
+	printf("port %d\n", port);
+	fflush(stdout);
 }
 
 static inline int
@@ -84,8 +67,7 @@ listen_on(const char *port)
 	if (fd < 0)
 		fail("listen");
 	stop_at_sigterm(fd);
-	printf("port %d\n", port_of(fd));
-	fflush(stdout);
+	say_port(port_of(fd));
 	return fd;
 }
 

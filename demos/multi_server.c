@@ -11,26 +11,17 @@
  * it has answered, on which CPU.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "compute.h"
 #include "listen.h"
+#include "thread_each.h"
 
-static long busy_ns;
+static double busy; /* seconds */
 static atomic_long requests;
-
-static long
-cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static void *
 serve(void *arg)
@@ -40,10 +31,7 @@ serve(void *arg)
 	ssize_t n;
 
 	while ((n = read(fd, buf, sizeof buf)) > 0) {
-		long until = busy_ns ? cpu_ns() + busy_ns : 0;
-
-		while (busy_ns && cpu_ns() < until)
-			;
+		compute(busy);
 		atomic_fetch_add(&requests, 1);
 		if (write(fd, buf, (size_t)n) != n)
 			break;
@@ -57,20 +45,17 @@ serve(void *arg)
 static int
 process(int number, int of, int listener)
 {
-	int cpu = number % (int)sysconf(_SC_NPROCESSORS_ONLN), fd;
+	int cpu = number % (int)sysconf(_SC_NPROCESSORS_ONLN);
 	cpu_set_t one;
-	pthread_t t;
 
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	if (of > 1 && sched_setaffinity(0, sizeof one, &one) != 0)
 		fail("sched_setaffinity");
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	while ((fd = accept_one(listener)) >= 0)
-		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
-			close(fd);
-		else
-			pthread_detach(t);
+	stop_at_sigterm(listener);
+	mask_sigterm(SIG_UNBLOCK);
+	thread_each(listener, serve);
 	printf("process %d cpu %d requests %ld\n", number, of > 1 ? cpu : -1,
 	       requests);
 	return fflush(stdout) != 0;
@@ -79,40 +64,29 @@ process(int number, int of, int listener)
 int
 main(int argc, char **argv)
 {
-	int of = argc > 1 ? atoi(argv[1]) : 1, sig, status, bad = 0;
-	int listener[64], port = 0;
+	int of = argc > 1 ? atoi(argv[1]) : 1, port = 0, status, bad = 0;
 	pid_t pid[64];
-	sigset_t term;
 
 	if (of < 1 || of > 64)
 		return 2;
-	busy_ns = argc > 2 ? atol(argv[2]) * 1000 : 0;
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	sigprocmask(SIG_BLOCK, &term, NULL);
-	/* All of them listen before anybody can know the port. */
+	busy = argc > 2 ? atof(argv[2]) / 1e6 : 0;
+	mask_sigterm(SIG_BLOCK);
 	for (int i = 0; i < of; i++) {
-		listener[i] = listen_at(port, SO_REUSEPORT);
-		if (listener[i] < 0)
+		int listener = listen_at(port, SO_REUSEPORT);
+
+		if (listener < 0)
 			fail("listen");
-		port = port_of(listener[i]);
-	}
-	for (int i = 0; i < of; i++) {
+		port = port_of(listener);
 		pid[i] = fork();
-		if (pid[i] == 0) {
-			for (int k = 0; k < of; k++)
-				if (k != i)
-					close(listener[k]);
-			stop_at_sigterm(listener[i]);
-			sigprocmask(SIG_UNBLOCK, &term, NULL);
-			exit(process(i, of, listener[i]));
-		}
+		if (pid[i] < 0)
+			fail("fork");
+		if (pid[i] == 0)
+			exit(process(i, of, listener));
+		close(listener);
 	}
-	for (int i = 0; i < of; i++)
-		close(listener[i]);
-	printf("port %d\n", port);
-	fflush(stdout);
-	sigwait(&term, &sig);
+	/* All of them listen before anybody can know where. */
+	say_port(port);
+	wait_for_sigterm();
 	for (int i = 0; i < of; i++) {
 		kill(pid[i], SIGTERM);
 		waitpid(pid[i], &status, 0);

@@ -18,26 +18,26 @@ visit(void *arg)
 }
 
 static int
-one_after_the_other(struct work *w)
+one_after_the_other(void)
 {
-	for (int i = 0; i < w->n; i++)
-		work_visit(&w->visits[i]);
+	for (int i = 0; i < work.n; i++)
+		work_visit(&work.visits[i]);
 	return work_end("serial", 0);
 }
 
 static int
-a_thread_each(struct work *w)
+a_thread_each(void)
 {
-	pthread_t *threads = calloc((size_t)w->n, sizeof *threads);
+	pthread_t *threads = calloc((size_t)work.n, sizeof *threads);
 	int started = 0, seen, e;
 
 	if (!threads) {
 		perror("calloc");
 		return 2;
 	}
-	while (started < w->n) {
+	while (started < work.n) {
 		e = pthread_create(&threads[started], NULL, visit,
-				   &w->visits[started]);
+				   &work.visits[started]);
 		if (e) {
 			fprintf(stderr, "thread %d: %s\n", started,
 				strerror(e));
@@ -55,10 +55,12 @@ a_thread_each(struct work *w)
 int
 main(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "serial") == 0)
-		return one_after_the_other(work_begin(argc, argv));
-	if (argc > 1 && strcmp(argv[1], "threads") == 0)
-		return a_thread_each(work_begin(argc, argv));
-	fprintf(stderr, "usage: %s serial|threads OPTIONS\n", argv[0]);
-	return 2;
+	int serial = argc > 1 && strcmp(argv[1], "serial") == 0;
+
+	if (!serial && (argc < 2 || strcmp(argv[1], "threads") != 0)) {
+		fprintf(stderr, "usage: %s serial|threads OPTIONS\n", argv[0]);
+		return 2;
+	}
+	work_begin(argc, argv);
+	return serial ? one_after_the_other() : a_thread_each();
 }

@@ -17,16 +17,15 @@ visit(void *arg)
 int
 main(int argc, char **argv)
 {
-	struct work *w;
 	int seen;
 
 	if (argc < 2 || strcmp(argv[1], "go") != 0) {
 		fprintf(stderr, "usage: %s go OPTIONS\n", argv[0]);
 		return 2;
 	}
-	w = work_begin(argc, argv);
-	for (int i = 0; i < w->n; i++)
-		if (cohook_go(visit, &w->visits[i], 0) < 0) {
+	work_begin(argc, argv);
+	for (int i = 0; i < work.n; i++)
+		if (cohook_go(visit, &work.visits[i], 0) < 0) {
 			perror("cohook_go");
 			break;
 		}

@@ -6,6 +6,10 @@
 #ifndef MYSQL_WORK_H
 #define MYSQL_WORK_H
 
+#include <unistd.h>
+
+#include "measure.h"
+
 /* One connection's visit to the server; times are seconds since the start. */
 struct visit {
 	int number; /* from 0; each asks for its rows in its own
@@ -17,16 +21,21 @@ struct visit {
 	double began, connected, slept, ended;
 };
 
-struct work {
+/* What was asked for. */
+extern struct work {
 	int n;
 	struct visit *visits; /* n of them */
-};
+	const char *host, *user, *database, *times_path;
+	unsigned port;
+	double pause_s;
+	int64_t start; /* now_ns() */
+} work;
 
 /* work_begin - read the options and the file of rows; start the clock.
  *
  * argv[1] is the mode's name; the options follow it.  Ends the program, with
  * status 2 and a word on stderr, if it cannot make sense of them. */
-struct work *work_begin(int argc, char **argv);
+void work_begin(int argc, char **argv);
 
 /* work_visit - connect; SELECT SLEEP; ask for all rows, check each; leave.
  *
@@ -34,8 +43,19 @@ struct work *work_begin(int argc, char **argv);
  * Threads  safe, each with a visit of its own. */
 void work_visit(struct visit *v);
 
+/* work_now - the time since work_begin(), in seconds. */
+static inline double
+work_now(void)
+{
+	return (double)(now_ns() - work.start) / 1e9;
+}
+
 /* work_threads - how many kernel threads this process has now. */
-int work_threads(void);
+static inline int
+work_threads(void)
+{
+	return status_of(getpid(), "Threads:");
+}
 
 /* work_end - stop the clock, print the result as one line.
  *

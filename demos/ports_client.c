@@ -9,17 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
+#include "measure.h"
 
 static int
 echoes(int fd, int number)
@@ -38,7 +30,7 @@ main(int argc, char **argv)
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	struct timeval stuck = { .tv_sec = 30 };
 	int first, ports, n, *fd, right = 0;
-	double start = now(), opened;
+	int64_t start = now_ns(), opened;
 
 	if (argc != 4)
 		return 2;
@@ -64,9 +56,10 @@ main(int argc, char **argv)
 			return 1;
 		}
 	}
-	opened = now() - start;
+	opened = now_ns() - start;
 	for (int i = 0; i < n; i++)
 		right += echoes(fd[i], -i);
-	printf("connections=%d seconds=%.3f right=%d\n", n, opened, right);
+	printf("connections=%d seconds=%.3f right=%d\n", n,
+	       (double)opened / 1e9, right);
 	return right != n || fflush(stdout) ? 1 : 0;
 }

@@ -8,43 +8,13 @@
  * it.
  */
 #include <pthread.h>
-#include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "listen.h"
+#include "thousands.h"
+#include "thread_each.h"
 
-static atomic_long connections;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static double last;
 static int listeners[1000];
-
-static double
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static void
-count(void)
-{
-	long n = atomic_fetch_add(&connections, 1) + 1;
-	double now;
-
-	if (n % 1000 != 0 && n != 1)
-		return;
-	pthread_mutex_lock(&lock);
-	now = now_ms();
-	if (n != 1) {
-		printf("connections %ld ms %.1f\n", n, now - last);
-		fflush(stdout);
-	}
-	last = now;
-	pthread_mutex_unlock(&lock);
-}
 
 /* Ports in a row, below those that the kernel gives to clients. */
 static int
@@ -71,7 +41,7 @@ serve(void *arg)
 	char buf[1024];
 	ssize_t n;
 
-	count();
+	one_more_connection();
 	while ((n = read(fd, buf, sizeof buf)) > 0)
 		if (write(fd, buf, (size_t)n) != n)
 			break;
@@ -82,30 +52,20 @@ serve(void *arg)
 static void *
 accept_all(void *arg)
 {
-	int listener = (int)(intptr_t)arg, fd;
-	pthread_t t;
-
-	while ((fd = accept_one(listener)) >= 0)
-		if (pthread_create(&t, NULL, serve, (void *)(intptr_t)fd))
-			close(fd);
-		else
-			pthread_detach(t);
+	thread_each((int)(intptr_t)arg, serve);
 	return NULL;
 }
 
 int
 main(int argc, char **argv)
 {
-	int ports = argc > 1 ? atoi(argv[1]) : 100, first, sig;
-	sigset_t term;
+	int ports = argc > 1 ? atoi(argv[1]) : 100, first;
 
 	if (ports < 1 || ports > 1000)
 		return 2;
 	first = listen_on_all(ports);
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &term, NULL);
+	mask_sigterm(SIG_BLOCK);
 	for (int i = 0; i < ports; i++) {
 		pthread_t t;
 
@@ -113,8 +73,7 @@ main(int argc, char **argv)
 				   (void *)(intptr_t)listeners[i]))
 			fail("pthread_create");
 	}
-	printf("port %d\n", first);
-	fflush(stdout);
-	sigwait(&term, &sig);
+	say_port(first);
+	wait_for_sigterm();
 	return 0;
 }

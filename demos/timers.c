@@ -13,20 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "measure.h"
 
 static int n = 10000;
 static double spread = 2;
 static int64_t begin; /* of the first wake-up, CLOCK_MONOTONIC */
 static int64_t *late; /* nanoseconds, of each */
-
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
 
 /* In an order that is not that of their birth. */
 static void *
@@ -39,23 +33,8 @@ nap(void *arg)
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL))
 		;
-	late[i] = now() - when;
+	late[i] = now_ns() - when;
 	return NULL;
-}
-
-static long
-status(const char *key)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	char line[256];
-	long value = 0;
-
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, key, strlen(key)) == 0)
-			value = atol(line + strlen(key));
-	if (f)
-		fclose(f);
-	return value;
 }
 
 static int
@@ -69,8 +48,8 @@ by_size(const void *a, const void *b)
 int
 main(int argc, char **argv)
 {
-	int64_t start = now(), born, early = 0;
-	long threads, kib;
+	int64_t start = now_ns(), born, early = 0;
+	int threads, kib;
 	pthread_t *t;
 
 	if (argc > 1)
@@ -92,15 +71,15 @@ main(int argc, char **argv)
 			exit(1);
 		}
 	}
-	born = now() - start;
-	threads = status("Threads:");
-	kib = status("VmRSS:");
+	born = now_ns() - start;
+	threads = status_of(getpid(), "Threads:");
+	kib = status_of(getpid(), "VmRSS:");
 	for (int i = 0; i < n; i++)
 		pthread_join(t[i], NULL);
 	qsort(late, (size_t)n, sizeof *late, by_size);
 	for (int i = 0; i < n; i++)
 		early += late[i] < 0;
-	printf("sleepers=%d born_s=%.3f threads=%ld kib=%ld early=%ld\n"
+	printf("sleepers=%d born_s=%.3f threads=%d kib=%d early=%ld\n"
 	       "half_us=%.0f most_us=%.0f worst_us=%.0f\n",
 	       n, (double)born / 1e9, threads, kib, (long)early,
 	       (double)late[n / 2] / 1e3, (double)late[n - 1 - n / 100] / 1e3,

@@ -11,29 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
+
+#include "measure.h"
 
 #define VISITS_MAX 1000
 
 /* Visit i: how many answers were right; -1, having said why on stderr. */
 static int (*visits_fn)(int i);
 static int visits_right[VISITS_MAX], visits_threads;
-
-/* A number from /proc/self/status. */
-static inline int
-visits_status(const char *key)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	char line[256];
-	int n = 0;
-
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, key, strlen(key)) == 0)
-			n = atoi(line + strlen(key));
-	if (f)
-		fclose(f);
-	return n;
-}
 
 static inline void *
 visits_one(void *arg)
@@ -51,7 +37,7 @@ visits(int argc, char **argv, int (*fn)(int i), int wanted)
 	int n = argc == 3 ? atoi(argv[2]) : 0, i, right = 0;
 	int serial = n > 0 && strcmp(argv[1], "serial") == 0;
 	static pthread_t threads[VISITS_MAX];
-	struct timespec a, b;
+	int64_t began, ended;
 
 	if (n < 1 || n > VISITS_MAX ||
 	    (!serial && strcmp(argv[1], "threads") != 0)) {
@@ -59,7 +45,7 @@ visits(int argc, char **argv, int (*fn)(int i), int wanted)
 		return 2;
 	}
 	visits_fn = fn;
-	clock_gettime(CLOCK_MONOTONIC, &a);
+	began = now_ns();
 	for (i = 0; i < n; i++) {
 		if (serial)
 			visits_one((void *)(intptr_t)i);
@@ -67,17 +53,16 @@ visits(int argc, char **argv, int (*fn)(int i), int wanted)
 					(void *)(intptr_t)i) != 0)
 			return 1;
 	}
-	visits_threads = visits_status("Threads:");
+	visits_threads = status_of(getpid(), "Threads:");
 	for (i = 0; i < n; i++) {
 		if (!serial)
 			pthread_join(threads[i], NULL);
 		right += visits_right[i] > 0 ? visits_right[i] : 0;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &b);
+	ended = now_ns();
 	printf("seconds=%.4f threads=%d peak_kib=%d right=%d\n",
-	       (double)(b.tv_sec - a.tv_sec) +
-		       (double)(b.tv_nsec - a.tv_nsec) / 1e9,
-	       visits_threads, visits_status("VmHWM:"), right);
+	       (double)(ended - began) / 1e9, visits_threads,
+	       status_of(getpid(), "VmHWM:"), right);
 	return right != n * wanted;
 }
 
