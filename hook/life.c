@@ -179,10 +179,10 @@ last(void *round)
 {
 	intptr_t n = (intptr_t)round;
 
-	if (co_tls.self == NULL)
-		return; /* after a fork, say: a thread not ours */
 	if (n < PTHREAD_DESTRUCTOR_ITERATIONS) {
 		pthread_setspecific(co_last_key, (void *)(n + 1));
+	} else if (co_tls.self == NULL) {
+		co_count_out(); /* one of thread.c's */
 	} else {
 		co_robust_end(co_tls.self);
 		co_leave();

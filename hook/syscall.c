@@ -12,6 +12,7 @@
 #include "ctx/sys.h"
 #include "hook/calls.h"
 #include "hook/region.h"
+#include "hook/robust.h"
 
 /* The hooks, by names that are ours alone: calls.h. */
 #define CALL(number, hook, ...) CO_CALL_OF(hook);
@@ -244,6 +245,22 @@ raw_gettid(const long a[6])
 {
 	return co_tls.self != NULL ? co_tls.self->tid :
 				     to_kernel(SYS_gettid, a);
+}
+
+/* Of one thread, past libc.  The kernel leaves its robust mutexes to others. */
+static long
+raw_exit(const long a[6])
+{
+	struct co *self = co_tls.self;
+
+	if (self == NULL) {
+		if (pthread_getspecific(co_last_key) != NULL)
+			co_count_quit(I(0));
+		return to_kernel(SYS_exit, a);
+	}
+	co_robust_end(self);
+	co_quit(I(0));
+	return 0;
 }
 
 /* --- all of them --- */

@@ -97,6 +97,42 @@ read_attr(const pthread_attr_t *given, struct co_birth *b)
 	       !has_cpus(attr);
 }
 
+/* A kernel thread of the program's counts as one of its threads from before it
+ * is there until the last of its keys' destructors, ours (life.c). */
+struct native {
+	void *(*fn)(void *);
+	void *arg;
+};
+
+static void *
+native_life(void *arg)
+{
+	struct native n = *(struct native *)arg;
+
+	free(arg);
+	pthread_setspecific(co_last_key, (void *)1);
+	return n.fn(n.arg);
+}
+
+static int
+create_counted(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
+	       void *arg)
+{
+	struct native *n = malloc(sizeof(*n));
+	int err;
+
+	if (n == NULL)
+		return EAGAIN;
+	*n = (struct native){ fn, arg };
+	atomic_fetch_add(&co_threads, 1);
+	err = real.pthread_create(th, attr, native_life, n);
+	if (err != 0) {
+		atomic_fetch_sub(&co_threads, 1);
+		free(n);
+	}
+	return err;
+}
+
 /* It takes its name from its creator's kernel thread, which has it so long. */
 int
 co_create_native(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
@@ -105,12 +141,14 @@ co_create_native(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	struct co *self = co_active ? co_tls.self : NULL;
 	int err;
 
-	if (self == NULL || self->m == NULL)
+	if (!co_active)
 		return real.pthread_create(th, attr, fn, arg);
+	if (self == NULL || self->m == NULL)
+		return create_counted(th, attr, fn, arg);
 	/* No switch in there: the name is the kernel thread's. */
 	co_tls.nopark++;
 	co_comm_co(self);
-	err = real.pthread_create(th, attr, fn, arg);
+	err = create_counted(th, attr, fn, arg);
 	co_comm_m(self->m);
 	co_tls.nopark--;
 	return err;
@@ -131,7 +169,7 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 		return co_create_native(th, attr, fn, arg);
 	/* What a pinned one creates takes after it. */
 	if (co_tls.nopark > 0 || co_start_now() != 0)
-		return real.pthread_create(th, attr, fn, arg);
+		return co_create_native(th, attr, fn, arg);
 	if (unlikely(co_runtime_of(fn) != CO_RUNTIME_NONE) || !read_attr(attr, &b))
 		return co_create_native(th, attr, fn, arg);
 	if (attr != NULL)

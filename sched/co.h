@@ -283,6 +283,13 @@ struct co_birth {
 int co_spawn(const struct co_birth *b, struct co **out);
 /* The end of a coroutine's life in glibc's own way, from a key destructor. */
 void co_leave(void);
+/* One of co_threads ends: the last one's end is the end of the process, as
+ * pthread_exit(3) says.  Or it ends by exit(2), and stays counted. */
+void co_count_out(void);
+void co_count_quit(int status);
+/* As by exit(2): the caller, a coroutine, ends alone and at once, and runs no
+ * handler of anybody's. */
+void co_quit(int status);
 /* Give a dead and joined one back; its result. */
 void *co_reap(struct co *co);
 /* What a recycled block runs to look new, and an ending one to clean up:
@@ -299,7 +306,8 @@ extern bool co_never_recycle;
 extern struct co_lock co_all_lock;
 extern struct co *co_all;
 extern _Atomic long co_count;       /* coroutines, main included */
-extern _Atomic long co_threads;     /* those that are threads to the program */
+extern _Atomic long co_threads; /* those that are threads to the program, and
+                                     * kernel threads that hook/ counts in */
 extern _Atomic long co_light_count; /* those of cohook_go(); waited on */
 /* Memory that is never given back: zeroed, NULL if there is none. */
 void *co_alloc(size_t size);
@@ -527,6 +535,11 @@ bool co_somebody_polls(void);
 
 void co_lot_forked(void);
 void co_life_forked(void);
+/* Likewise, but the child of a thread that is no coroutine: there are none any
+ * more, and nobody to run them. */
+void co_life_orphaned(void);
+void co_sig_orphaned(void);
+void co_poller_orphaned(void);
 void co_sig_forked(void);
 
 /* sig.c: masks and alternate stacks follow the coroutine. */

@@ -162,13 +162,38 @@ first(void *arg)
 	atomic_store_explicit(&m->in, m->in - 1, memory_order_release);
 }
 
-/* The end of the last thread is the end of the process, as pthread_exit(3)
- * says. */
+/* Threads that have ended by exit(2), past libc, which counts them still.  Where
+ * all that are left have, the process ends by the kernel, with the last one's
+ * status. */
+static _Atomic long quit;
+
+static void
+end_if_all_quit(int status)
+{
+	if (co_threads == quit)
+		sys1(SYS_exit_group, status);
+}
+
+void
+co_count_out(void)
+{
+	if (atomic_fetch_sub(&co_threads, 1) == 1)
+		exit(0);
+	end_if_all_quit(0);
+}
+
+void
+co_count_quit(int status)
+{
+	atomic_fetch_add(&quit, 1);
+	end_if_all_quit(status);
+}
+
 static void
 count_out(struct co *co)
 {
-	if (!co->light && atomic_fetch_sub(&co_threads, 1) == 1)
-		exit(0);
+	if (!co->light)
+		co_count_out();
 }
 
 /* The destructors may be cancelled, and whoever cancels us from now on finds
@@ -534,9 +559,24 @@ co_leave(void)
 }
 
 void
-co_life_forked(void)
+co_quit(int status)
 {
-	struct co *self = co_tls.self;
+	struct co *co = co_tls.self;
+
+	co->result = NULL;
+	co->spent = CO_SPENT;
+	co->real_exit = 1;
+	if (!co->light)
+		co_count_quit(status);
+	if (co->is_main)
+		main_left(co);
+	else
+		left(co);
+}
+
+static void
+forget_all(void)
+{
 	int i;
 
 	lock.word = co_all_lock.word = 0;
@@ -545,6 +585,18 @@ co_life_forked(void)
 	for (i = 0; i < npools; i++)
 		pools[i].free = NULL;
 	loose = NULL;
+	co_all = NULL;
+	quit = 0;
+	co_count = co_light_count = 0;
+	co_threads = 1;
+}
+
+void
+co_life_forked(void)
+{
+	struct co *self = co_tls.self;
+
+	forget_all();
 	co_all = self;
 	self->all_next = NULL;
 	self->all_prev = &co_all;
@@ -553,4 +605,10 @@ co_life_forked(void)
 	co_count = 1;
 	co_threads = self->light ? 0 : 1;
 	co_light_count = self->light ? 1 : 0;
+}
+
+void
+co_life_orphaned(void)
+{
+	forget_all();
 }
