@@ -78,7 +78,7 @@ co_start_now(void)
 	int saved = errno;
 
 	if (likely(co_active))
-		return 0;
+		return co_orphaned ? -1 : 0;
 	if (!refused)
 		see_runtimes();
 	if (co_env.off || co_env.native || refused) {

@@ -136,6 +136,8 @@ co_put(void *user, const void *src, size_t n)
 /* thread.c: the coroutine of a pthread_t, NULL if it is none (any more). */
 struct co *co_of_thread(pthread_t th);
 struct co_tls *co_tls_of_thread(pthread_t th);
+/* This process was forked by a kernel thread: all are. */
+extern bool co_orphaned;
 /* A kernel thread of the program's own. */
 int co_create_native(pthread_t *th, const pthread_attr_t *attr,
 		     void *(*fn)(void *), void *arg);

@@ -252,18 +252,26 @@ co_poller_wait(int64_t deadline)
 	}
 }
 
-/* The child must not touch the parent's set: a new one, under new numbers. */
+/* The child must not touch the parent's set. */
+void
+co_poller_orphaned(void)
+{
+	sys1(SYS_close, epfd);
+	sys1(SYS_close, kickfd);
+	forget_ours();
+	epfd = kickfd = -1;
+	kicked = 0;
+	watched = 0;
+}
+
+/* It has a new one, under new numbers. */
 void
 co_poller_forked(void)
 {
 	struct rlimit rl = { 0, 0 }, more;
 	int r;
 
-	sys1(SYS_close, epfd);
-	sys1(SYS_close, kickfd);
-	forget_ours();
-	kicked = 0;
-	watched = 0;
+	co_poller_orphaned();
 	if (co_poller_init() == 0)
 		return;
 	/* The limit may be lower than it was when we had ours.  Nobody else is

@@ -443,13 +443,21 @@ co_deferred_run(void)
 }
 
 void
+co_sig_orphaned(void)
+{
+	mask_lock.word = free_lock.word = 0;
+	free_sigs = NULL;
+	memset(blocked_by, 0, sizeof(blocked_by));
+	masks = 0;
+	co_main_alive = NULL;
+}
+
+void
 co_sig_forked(void)
 {
 	struct co *self = co_tls.self;
 
-	mask_lock.word = free_lock.word = 0;
-	free_sigs = NULL;
-	memset(blocked_by, 0, sizeof(blocked_by));
+	co_sig_orphaned();
 	masks = 1;
 	count(self->sigmask, 1);
 	idle_mask = self->sigmask;

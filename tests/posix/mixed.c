@@ -377,3 +377,85 @@ TEST(pthread_kill_reaches_threads_of_either_kind)
 		CHECK_INT(thr_num(thr_join(th[i])), 1);
 	CHECK_INT(got, 20);
 }
+
+/* --- children of kernel threads --- */
+
+static void *
+does_a_little(void *arg)
+{
+	struct timespec at = thr_after(CLOCK_REALTIME, T_MS);
+	pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+
+	thr_ms(1);
+	OK(pthread_mutex_lock(&own));
+	CHECK_INT(pthread_cond_timedwait(&c, &own, &at), ETIMEDOUT);
+	OK(pthread_mutex_unlock(&own));
+	return arg;
+}
+
+static void
+lives_a_life(int depth)
+{
+	pthread_t th[5];
+	int i, fd[2];
+	pid_t pid;
+
+	for (i = 0; i < 5; i++)
+		th[i] = thr_start(does_a_little, th);
+	for (i = 0; i < 5; i++)
+		CHECK(thr_join(th[i]) == th);
+	OK(pipe(fd));
+	pid = fork();
+	CHECK(pid != -1);
+	if (pid == 0) {
+		if (depth > 0)
+			lives_a_life(depth - 1);
+		thr_tell(fd[1]);
+		_exit(7);
+	}
+	thr_hear(fd[0]);
+	CHECK_INT(thr_reap(pid), 7);
+	OK(close(fd[0]));
+	OK(close(fd[1]));
+}
+
+static void *
+forks(void *arg)
+{
+	pid_t pid = fork();
+
+	CHECK(pid != -1);
+	if (pid == 0) {
+		lives_a_life(1);
+		_exit(6);
+	}
+	CHECK_INT(thr_reap(pid), 6);
+	return arg;
+}
+
+static void *
+waits_in_between(void *arg)
+{
+	while (*(atomic_int *)arg == 0)
+		thr_ms(1);
+	return arg;
+}
+
+TEST(a_child_of_a_kernel_thread_lives_a_full_life)
+{
+	pthread_t others[10], th;
+	atomic_int over = 0;
+	int i;
+
+	for (i = 0; i < 10; i++)
+		others[i] = thr_start(waits_in_between, &over);
+	for (i = 0; i < 3; i++) {
+		th = start_native(forks, NULL);
+		thr_join(th);
+	}
+	over = 1;
+	for (i = 0; i < 10; i++)
+		thr_join(others[i]);
+	lives_a_life(0);
+}
