@@ -179,9 +179,9 @@ extern __thread struct co_tls co_tls;
 extern int co_active;
 
 /* Start it: main becomes a coroutine, its kernel thread the first m.
+ * workers  the most there will be, see co_slots_grow().
  * 0, or -1 and nothing has changed. */
 int co_start(int workers);
-int co_workers(void);
 
 /* --- waiting --- */
 
@@ -343,6 +343,8 @@ struct co_slot {
 	_Atomic uint8_t enough;   /* so many in the ring want help; 1: what
 	                           * runs there keeps it for long */
 	_Atomic uint8_t look;     /* at I/O and timers, before the next pick */
+	/* Who has the slot writes, once: others may take from the ring. */
+	_Atomic uint8_t shared;
 	uint32_t seen_tick;
 	int seen;                 /* rounds that it has not moved */
 	int id;
@@ -530,7 +532,11 @@ struct co_m *co_spare_take(void);
 void co_spare_give(struct co_m *m, struct co_slot *s);
 void co_spare_return(struct co_m *m);
 void co_each_slot(void (*f)(struct co_slot *));
+/* So many there may be. */
 int co_nworkers(void);
+/* Another worker, if there are more coroutines than workers, and may be: by a
+ * thread whose table of descriptors, CPUs and priority it may take after. */
+void co_slots_grow(void);
 bool co_somebody_polls(void);
 
 void co_lot_forked(void);

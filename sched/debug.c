@@ -9,7 +9,7 @@
 
 /* Readers expect pointers to both. */
 static struct co_slot *const slots = co_slots;
-static const int *const slots_n = &co_nslots;
+static const _Atomic int *const slots_n = &co_nslots;
 static const char version[] = COHOOK_VERSION;
 
 extern const struct co_debug cohook_debug[];

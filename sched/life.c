@@ -463,6 +463,7 @@ co_spawn(const struct co_birth *asked, struct co **out)
 	*out = co;
 	co_seen_spawn(co);
 	co_monitor_start();
+	co_slots_grow();
 	co_spare_keep();
 	return 0;
 }

@@ -16,7 +16,8 @@
 #include "sched/work.h"
 
 struct co_slot co_slots[CO_WORKERS_MOST];
-int co_nslots = 1;
+_Atomic int co_nslots = 1;
+int co_nslots_most = 1;
 
 /* Under lock. */
 static struct co_lock lock;
@@ -26,7 +27,7 @@ _Atomic long co_global_n;
 int
 co_nworkers(void)
 {
-	return co_nslots;
+	return co_nslots_most;
 }
 
 void
@@ -192,14 +193,14 @@ prefetch(struct co_slot *s)
 	/* Others may take from the ring meanwhile: what was in it lives. */
 	if (n > STACK && n <= CO_RING) {
 		at = atomic_load_explicit(&s->ring[(h + STACK) % CO_RING],
-					  memory_order_relaxed)->tcb.ctx.sp;
+					  memory_order_relaxed)
+			     ->tcb.ctx.sp;
 		for (i = 0; i < LINES; i++)
 			__builtin_prefetch(at + i * LINE);
 	}
 	if (n > STRUCT && n <= CO_RING) {
 		at = (const char *)atomic_load_explicit(
-			&s->ring[(h + STRUCT) % CO_RING],
-			memory_order_relaxed);
+			&s->ring[(h + STRUCT) % CO_RING], memory_order_relaxed);
 		for (i = 0; i < 3; i++)
 			__builtin_prefetch(at + i * LINE);
 	}
@@ -221,7 +222,10 @@ co_pick(struct co_m *m)
 		if (co != NULL)
 			return co;
 	}
-	co = co_ring_take(s, co_nslots == 1);
+	if (!atomic_load_explicit(&s->shared, memory_order_relaxed) &&
+	    co_nslots > 1)
+		co_ring_share(s);
+	co = co_ring_take(s);
 	if (co == NULL)
 		co = global_take(s);
 	prefetch(s);
@@ -238,7 +242,7 @@ co_queue_forked(void)
 	global_last = &global_first;
 	co_global_n = 0;
 	memset(co_slots, 0, sizeof(co_slots));
-	for (i = 0; i < co_nslots; i++) {
+	for (i = 0; i < CO_WORKERS_MOST; i++) {
 		co_slots[i].id = i;
 		co_slots[i].enough = 1;
 	}

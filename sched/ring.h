@@ -25,14 +25,22 @@ co_ring_put(struct co_slot *s, struct co *co)
 	return t + 1 - h;
 }
 
-/* alone: nobody else takes, but who has the slot. */
+/* Its owner says that others may take from now on: before that it takes with
+ * plain stores, as it may have while others already looked. */
+static inline void
+co_ring_share(struct co_slot *s)
+{
+	atomic_store_explicit(&s->shared, 1, memory_order_release);
+}
+
+/* By its owner. */
 static inline struct co *
-co_ring_take(struct co_slot *s, bool alone)
+co_ring_take(struct co_slot *s)
 {
 	uint32_t h = atomic_load_explicit(&s->head, memory_order_acquire), t;
 	struct co *co;
 
-	if (alone) {
+	if (!atomic_load_explicit(&s->shared, memory_order_relaxed)) {
 		/* No thieves; the ring goes from one owner to the next with
 		 * the slot. */
 		if (atomic_load_explicit(&s->tail, memory_order_relaxed) == h)
@@ -60,6 +68,8 @@ co_ring_take(struct co_slot *s, bool alone)
 static inline uint32_t
 co_ring_spared(struct co_slot *s, uint32_t n)
 {
+	if (!atomic_load_explicit(&s->shared, memory_order_acquire))
+		return 0;
 	return atomic_load_explicit(&s->enough, memory_order_relaxed) == 1 ?
 		       n - n / 2 :
 		       n / 2;
@@ -70,11 +80,14 @@ co_ring_spared(struct co_slot *s, uint32_t n)
 static inline struct co *
 co_ring_steal(struct co_slot *to, struct co_slot *from)
 {
-	uint32_t h = atomic_load_explicit(&from->head, memory_order_acquire);
 	uint32_t at = atomic_load_explicit(&to->tail, memory_order_relaxed);
-	uint32_t t, n, i;
+	uint32_t h, t, n, i;
 	struct co *first, *co;
 
+	/* Before its head: that is only good with it. */
+	if (!atomic_load_explicit(&from->shared, memory_order_acquire))
+		return NULL;
+	h = atomic_load_explicit(&from->head, memory_order_acquire);
 	for (;;) {
 		t = atomic_load_explicit(&from->tail, memory_order_acquire);
 		n = co_ring_spared(from, t - h);

@@ -42,7 +42,7 @@ co_start(int workers)
 
 	if (workers > CO_WORKERS_MOST)
 		workers = CO_WORKERS_MOST;
-	co_nslots = workers > 0 ? workers : 1;
+	co_nslots_most = workers > 0 ? workers : 1;
 	co_comm_init();
 	m = co_m_new();
 	co = co_main_co();
@@ -70,13 +70,13 @@ co_start(int workers)
 	sys3(SYS_get_robust_list, 0, &m->robust_head, &len);
 	co->robust_head = m->robust_head;
 	/* glibc's block is the same in all threads. */
-	co->tcb.clear_tid = (int *)(co_ctx_tp() +
-				    ((uintptr_t)tcb.clear_tid - tcb.ctx.tp));
+	co->tcb.clear_tid =
+		(int *)(co_ctx_tp() + ((uintptr_t)tcb.clear_tid - tcb.ctx.tp));
 	tls = (struct co_tls *)(tcb.ctx.tp +
 				((uintptr_t)&co_tls - co_ctx_tp()));
 	tls->m = m;
 	tls->critical = 1;
-	for (i = 0; i < co_nslots; i++) {
+	for (i = 0; i < CO_WORKERS_MOST; i++) {
 		co_slots[i].id = i;
 		co_slots[i].enough = 1; /* until the monitor knows */
 	}
@@ -93,8 +93,6 @@ co_start(int workers)
 	co_clock_set();
 	co_tls.self = co;
 	co_active = 1;
-	for (i = 1; i < co_nslots; i++)
-		co_m_start(&co_slots[i]);
 	return 0;
 }
 

@@ -22,7 +22,8 @@ enum {
 
 /* queue.c */
 extern struct co_slot co_slots[CO_WORKERS_MOST];
-extern int co_nslots;
+extern _Atomic int co_nslots; /* never less; but in the child of a fork */
+extern int co_nslots_most;
 extern _Atomic long co_global_n;
 /* Is anything ready; is anything that m of this slot may take? */
 bool co_work_anywhere(void);

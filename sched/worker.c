@@ -139,6 +139,7 @@ co_m_loop(struct co_m *m)
 			retire(m);
 			return;
 		}
+		co_slots_grow();
 		co_spare_keep();
 		co = co_pick(m);
 		if (co == NULL && co_nslots > 1)
@@ -293,6 +294,31 @@ co_m_start(struct co_slot *s)
 	m->slot = NULL;
 	m_put(m);
 	return -1;
+}
+
+/* One more when a coroutine is born that has none yet: so it costs nothing where
+ * there are many CPUs and few threads, or in the child of a fork, which execs.
+ * What is ready here already it may have at once. */
+void
+co_slots_grow(void)
+{
+	int n = atomic_load_explicit(&co_nslots, memory_order_relaxed);
+	struct co_m *m;
+
+	if (__builtin_expect(n >= co_nslots_most, 1) ||
+	    n >= atomic_load_explicit(&co_count, memory_order_relaxed))
+		return;
+	if (co_tls.self != NULL && co_tls.self->pinned != NULL)
+		return;
+	if (!atomic_compare_exchange_strong(&co_nslots, &n, n + 1))
+		return;
+	co_enter();
+	m = co_m();
+	if (m != NULL && m->slot != NULL)
+		co_ring_share(m->slot);
+	co_exit();
+	/* If that fails, it is for a spare one that is born later. */
+	co_m_start(&co_slots[n]);
 }
 
 /* --- spare ones --- */

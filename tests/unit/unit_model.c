@@ -239,6 +239,7 @@ remember(void)
 	model_memory(&global_first, sizeof(global_first));
 	model_memory(&kicked, sizeof(kicked));
 	model_memory(&searching, sizeof(searching));
+	model_memory(&co_nslots, sizeof(co_nslots));
 	model_memory(&co_polls, sizeof(co_polls));
 	model_memory(&idle_ms, sizeof(idle_ms));
 }
@@ -500,7 +501,7 @@ put_four_and_take(void *arg)
 
 	for (i = 0; i < COS; i++)
 		if (co_ring_put(s, &them[i]) == 0) {
-			co = co_ring_take(s, false);
+			co = co_ring_take(s);
 			if (co != NULL)
 				ran[co - them]++;
 			i--;
@@ -525,6 +526,7 @@ one_puts_and_two_steal(void)
 	world(3);
 	for (i = 0; i < 3; i++)
 		co_slots[i].head = co_slots[i].tail = UINT32_MAX;
+	co_ring_share(&co_slots[0]);
 	model_thread(put_four_and_take, &co_slots[0]);
 	model_thread(steal_once, &co_slots[1]);
 	model_thread(steal_once, &co_slots[2]);
@@ -541,6 +543,46 @@ each_is_somewhere_once(void)
 			return n == 0 ? "one is lost" : "one is there twice";
 	}
 	return NULL;
+}
+
+/* The second worker of a process: while there was one, its ring had no lock. */
+static void
+pick_three(void *arg)
+{
+	struct co_m *m = arg;
+	struct co *co;
+	int i;
+
+	co_tls.m = m;
+	co_tls.critical = 1;
+	for (i = 0; i < 3; i++) {
+		co = co_pick(m);
+		if (co != NULL)
+			ran[co - them]++;
+	}
+}
+
+static void
+begin_and_steal(void *arg)
+{
+	co_nslots = 2;
+	steal_once(arg);
+	steal_once(arg);
+}
+
+static void
+a_second_worker_begins(void)
+{
+	int i;
+
+	world(1);
+	co_slots[1].id = 1;
+	for (i = 0; i < CO_RING; i++)
+		co_ring_put(&co_slots[0], &them[i]);
+	for (; i < COS; i++)
+		global_put(&them[i]);
+	model_thread(pick_three, &ms[0]);
+	model_thread(begin_and_steal, &co_slots[1]);
 }
 
 /* --- taking over --- */
@@ -669,6 +711,7 @@ explore(void **state)
 static struct model_case cases[] = {
 	CASE(one_parks_and_two_wake, woken_once, 0),
 	CASE(one_puts_and_two_steal, each_is_somewhere_once, 2),
+	CASE(a_second_worker_begins, each_is_somewhere_once, 0),
 	CASE(one_is_taken_from, nobody_waits, 0),
 	CASE(one_waits_for_a_flag, nobody_waits, 0),
 	CASE(two_for_one_worker, each_ran_once, 3),
