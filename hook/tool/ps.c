@@ -266,9 +266,10 @@ head(const struct live *l)
 		printf("no second thread yet, so no coroutines\n");
 		return;
 	}
-	printf("%zu coroutine%s\n%d worker%s, %d kernel threads in all\n\n",
+	printf("%zu coroutine%s\n%d worker%s, %d kernel thread%s in all\n\n",
 	       l->ncoros, l->ncoros == 1 ? "" : "s", l->workers,
-	       l->workers == 1 ? "" : "s", l->kernel_threads);
+	       l->workers == 1 ? "" : "s", l->kernel_threads,
+	       l->kernel_threads == 1 ? "" : "s");
 }
 
 static const char *
