@@ -5,9 +5,11 @@
 # no more than a read(2) that waits, for that is how database clients wait.
 #
 # Counted for R rounds and for 2R; what starting and ending cost falls out of
-# the difference.  A byte is a round of one of the two threads.
+# the difference.  A byte is a round of one of the two threads.  With one
+# worker: two would count how often they meet.
 . "$(dirname "$0")/lib.sh"
 
+export COHOOK_WORKERS=1
 program=$BUILD/tests/waits
 [ -x "$program" ] || {
 	echo "there is no $program; build it first" >&2
