@@ -46,11 +46,11 @@ files_demo()
 	for kib in $FILES_SIZES; do
 		try "files_bare_$kib" "$kib KiB, a thread each" \
 			files_way "files_bare_$kib" "$kib"
-		try "files_hooked_$kib" "$kib KiB, the same, under cohook" \
-			files_way "files_hooked_$kib" "$kib" LD_PRELOAD="$LIB"
+		try "files_hooked_$kib" "$kib KiB, under cohook, one worker" \
+			files_way "files_hooked_$kib" "$kib" \
+			LD_PRELOAD="$LIB" COHOOK_WORKERS=1
 		try "files_workers_$kib" "$kib KiB, with $cpus workers" \
-			files_way "files_workers_$kib" "$kib" \
-			LD_PRELOAD="$LIB" COHOOK_WORKERS="$cpus"
+			files_way "files_workers_$kib" "$kib" LD_PRELOAD="$LIB"
 	done
 
 	printf '\n%s%-28s %9s %12s %12s %12s%s\n' "$BOLD" '' file requests \
@@ -59,7 +59,7 @@ files_demo()
 		'per second' threads "$PLAIN"
 	for kib in $FILES_SIZES; do
 		files_row bare "$kib" "${HUES[1]}" "a thread each"
-		files_row hooked "$kib" "${HUES[2]}" "the same, under cohook"
+		files_row hooked "$kib" "${HUES[2]}" "under cohook, one worker"
 		files_row workers "$kib" "${HUES[3]}" "with $cpus workers"
 	done
 }

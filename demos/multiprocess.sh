@@ -34,7 +34,7 @@ multiprocess_demo()
 	say "connections, a thread each; $cpus CPUs, which the client shares."
 	try multi_bare "one process, native threads" multi_way multi_bare 1
 	try multi_one "one process, one worker" \
-		multi_way multi_one 1 LD_PRELOAD="$LIB"
+		multi_way multi_one 1 LD_PRELOAD="$LIB" COHOOK_WORKERS=1
 	try multi_workers "one process, $cpus workers" multi_way \
 		multi_workers 1 LD_PRELOAD="$LIB" COHOOK_WORKERS="$cpus"
 	try multi_many "$cpus processes, one worker each" \

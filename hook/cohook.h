@@ -33,8 +33,9 @@ typedef int64_t cohook_id;
 /* cohook_go - start fn(arg) as a coroutine.
  *
  * It first runs when the caller next blocks, yields or calls cohook_run();
- * with more than one worker (COHOOK_WORKERS) it may run at once, beside the
- * caller.
+ * with more than one worker it may run at once, beside the caller.  A program
+ * that is linked with this library has one, unless COHOOK_WORKERS says
+ * otherwise.
  *
  * stack    bytes, rounded up to whole pages; 0 means $COHOOK_STACK, else what
  *          pthread_create() gives by default (8 MiB as a rule; pages are

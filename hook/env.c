@@ -81,7 +81,7 @@ co_env_read(void)
 	co_env.convert = is("COHOOK_THREADS", "convert");
 	co_env.now = is("COHOOK_START", "now");
 	s = get("COHOOK_WORKERS");
-	co_env.workers = s != NULL ? (int)co_setting_number(s, 64) : 1;
+	co_env.workers = s != NULL ? (int)co_setting_number(s, 64) : 0;
 	s = get("COHOOK_DUMP");
 	co_dump_signal = s != NULL && !co_env.off ? co_setting_signal(s) : 0;
 	s = get("COHOOK_EXCLUDE");

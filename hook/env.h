@@ -12,7 +12,7 @@ struct co_env {
 	int native;       /* COHOOK_THREADS=native */
 	int convert;      /* COHOOK_THREADS=convert */
 	int now;          /* COHOOK_START=now */
-	int workers;      /* COHOOK_WORKERS */
+	int workers;      /* COHOOK_WORKERS; 0: as many as there are CPUs */
 	enum co_tcb_way tcb; /* COHOOK_TCB; CO_TCB_NONE: the best */
 	char *exclude;    /* COHOOK_EXCLUDE; NULL: nothing */
 	size_t stack;     /* COHOOK_STACK, bytes; 0: the program's own */

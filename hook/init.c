@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <gnu/lib-names.h>
 
+#include "hook/cpus.h"
 #include "hook/env.h"
 #include "hook/exclude.h"
 #include "hook/lock.h"
@@ -50,6 +51,16 @@ see_clocks(void)
 	co_libc.clock = (int (*)(clockid_t, struct timespec *))own;
 	co_clock_seen = (int (*)(clockid_t, struct timespec *))seen;
 	co_clock_differs = seen != own;
+}
+
+/* Who is built with us and asks for nothing has one worker: what runs on it needs
+ * no locks between its waits (cohook_go()). */
+static int
+workers(void)
+{
+	if (co_env.workers != 0)
+		return co_env.workers;
+	return co_is_linked() ? 1 : co_cpus();
 }
 
 bool
@@ -101,7 +112,7 @@ co_start_now(void)
 	co_holder_init();
 	co_life_init();
 	co_signals_init();
-	if (co_start(co_env.workers) != 0) {
+	if (co_start(workers()) != 0) {
 		co_signals_undo();
 		co_log(CO_WARN, "the runtime cannot start (descriptors or "
 				"memory): threads stay native");

@@ -27,7 +27,7 @@ struct option_of {
 
 static const struct option_of options[] = {
 	{ "workers", 'w', "N", "COHOOK_WORKERS", NULL,
-	  "kernel threads that run coroutines (1)" },
+	  "kernel threads that run coroutines" },
 	{ "stack", 's', "SIZE", "COHOOK_STACK", NULL,
 	  "of a coroutine: 64K, 1M" },
 	{ "now", 'n', NULL, "COHOOK_START", "now",

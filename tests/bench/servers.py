@@ -93,7 +93,7 @@ def served_by_many(side, servers, each, rounds):
     """Several servers at once, each with a load of its own, all of whose
     connections are there before the clock starts."""
     name, env = SERVERS[side]
-    env = {**env, "COHOOK_STACK": "64K"}
+    env = {**env, "COHOOK_STACK": "64K", "COHOOK_WORKERS": "1"}
     loads = []
     with contextlib.ExitStack() as all_of_them:
         up = [all_of_them.enter_context(Server(program(name, 1024), env))

@@ -24,7 +24,7 @@
 #   REAL_BARE=1     preload nothing in any mode: the tests of the tests
 #   REAL_ONLY=WORD  only what has WORD in its name
 #
-# A mode is bare, hooked (preloaded), two (that, with two workers) or now
+# A mode is bare, hooked (preloaded), one (that, with one worker) or now
 # (preloaded, COHOOK_START=now).  It holds for all that COMMANDS starts,
 # beginning with bash.
 #
@@ -93,7 +93,7 @@ in_mode()
 	case $mode in
 	bare) ;;
 	hooked) env+=("LD_PRELOAD=$LIB") ;;
-	two) env+=("LD_PRELOAD=$LIB" COHOOK_WORKERS=2) ;;
+	one) env+=("LD_PRELOAD=$LIB" COHOOK_WORKERS=1) ;;
 	now) env+=("LD_PRELOAD=$LIB" COHOOK_START=now) ;;
 	*)
 		echo "no mode $mode" >&2
@@ -208,10 +208,10 @@ alike()
 	done
 }
 
-# Kernel threads that a crowd of 40 and more may take under cohook.  Two
-# workers, a monitor, and what is lent for a file that is read.
-CROWD_MOST=12
-WAYS="bare hooked two go"
+# Kernel threads that a crowd of 40 and more may take under cohook.  A worker
+# for each CPU, a monitor, and what is lent for a file that is read.
+CROWD_MOST=$((10 + $(nproc)))
+WAYS="bare hooked one go"
 
 # client_run PROGRAM CASE WAY
 client_run()
@@ -220,7 +220,7 @@ client_run()
 
 	case $way in
 	bare) in_mode bare env T_BODY=thread "$program" "$case" ;;
-	hooked | two)
+	hooked | one)
 		in_mode "$way" env CROWD_MOST="$CROWD_MOST" T_BODY=thread \
 			T_EXPECT=co "$program" "$case"
 		;;
