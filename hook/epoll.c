@@ -110,7 +110,7 @@ wait_epoll(struct co_io *io, struct epoll_event *ev, int max, bool alone)
 }
 
 /* timeout, mask: as the program's, and not bad pointers. */
-static int
+static __attribute__((noinline)) int
 epoll_(struct co_io *io, struct epoll_event *ev, int max, int64_t deadline,
        const sigset_t *mask)
 {
@@ -118,6 +118,8 @@ epoll_(struct co_io *io, struct epoll_event *ev, int max, int64_t deadline,
 	bool alone;
 	int r;
 
+	PASSES_TURN;
+	io->in_turn = true;
 	io->deadline = deadline;
 	io->again = 0;
 	io->timed = true; /* any handler interrupts */
@@ -127,6 +129,7 @@ epoll_(struct co_io *io, struct epoll_event *ev, int max, int64_t deadline,
 		r = wait_epoll(io, ev, max, alone);
 		co_mask_end(mask, &old);
 	}
+	co_pass_turn(io->self);
 	if (r >= 0)
 		errno = io->saved_errno;
 	return r;

@@ -128,7 +128,7 @@ co_io_begin(struct co_io *io, int fd, int dir, const char *why)
 	io->handled = io->self->handled;
 	io->interrupted = io->self->interrupted;
 	io->saved_errno = errno;
-	io->timed = false;
+	io->timed = io->in_turn = false;
 	io->dontwait = io->sent = false;
 	io->nowait = MSG_DONTWAIT;
 }
@@ -236,6 +236,14 @@ wait_in_region(struct co_io *io)
 	return 0;
 }
 
+static int
+enter(struct co_io *io, struct co_fd_wait *w)
+{
+	if (io->in_turn)
+		return co_fd_enter_turn(w, io->fd, io->slot, io->gen, io->seq);
+	return co_fd_enter(w, io->fd, io->slot, io->dir, io->gen, io->seq);
+}
+
 int
 co_io_wait(struct co_io *io)
 {
@@ -246,6 +254,9 @@ co_io_wait(struct co_io *io)
 
 	if (io->deadline < 0)
 		begin_wait(io);
+	/* It has found nothing. */
+	if (io->in_turn)
+		io->self->turn = NULL;
 	for (;;) {
 		co_cancel_point(io->self);
 		/* From the look at the handlers that have run to the end of
@@ -258,8 +269,7 @@ co_io_wait(struct co_io *io)
 			errno = EINTR;
 			return -1;
 		}
-		err = co_fd_enter(w, io->fd, io->slot, io->dir, io->gen,
-				  io->seq);
+		err = enter(io, w);
 		why = CO_NONE;
 		if (err == 0) {
 			until = this_time(io);
@@ -268,6 +278,8 @@ co_io_wait(struct co_io *io)
 			/* For these it was taken off the list. */
 			if (why != CO_WOKEN && why != CO_CLOSED)
 				co_fd_leave(w);
+			else if (io->in_turn)
+				co_fd_has_turn(io->self, io->slot, io->gen);
 		}
 		co_critical_end();
 		if (err == 1)
@@ -292,6 +304,18 @@ co_io_wait(struct co_io *io)
 	}
 	io->seq = io->slot->seq[io->dir];
 	return 0;
+}
+
+int
+co_turn_unwound(int version, int actions, uint64_t class, void *what,
+		void *context)
+{
+	enum { CLEANUP_PHASE = 2, CONTINUE_UNWIND = 8 };
+
+	(void)version, (void)class, (void)what, (void)context;
+	if (actions & CLEANUP_PHASE)
+		co_pass_turn(co_tls.self);
+	return CONTINUE_UNWIND;
 }
 
 /* Datagrams of a socket that is shut down for reading: a recv(2) that waits

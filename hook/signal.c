@@ -79,6 +79,9 @@ run_here(int sig, siginfo_t *info, void *uc)
 	self->handled++;
 	if (!(sa.sa_flags & SA_RESTART))
 		self->interrupted++;
+	/* It may take long, or never return. */
+	if (unlikely(self->turn != NULL))
+		co_fd_pass(self);
 	self->in_handler++;
 	call(&sa, sig, info, uc);
 	co_tls.self->in_handler--;

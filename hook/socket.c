@@ -428,7 +428,8 @@ no_number(int fd)
  * share it: ask first.  Where somebody else takes the connection in between,
  * the kernel thread waits, and the others go on without it. */
 static int
-accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
+take_connection(int fd, struct sockaddr *addr, socklen_t *len, int flags,
+		bool four)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
 	struct co_io io;
@@ -436,6 +437,7 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 	int r;
 
 	begin(&io, fd, CO_IN, 0, "accept");
+	io.in_turn = true;
 	/* Flags that are none are refused before any wait. */
 	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
 		return real.accept4(fd, addr, len, flags);
@@ -464,6 +466,17 @@ accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
 		s->flags |= io.slot->flags & (CO_FDF_TCP | CO_FDF_LOWAT);
 	}
 	errno = io.saved_errno;
+	return r;
+}
+
+static __attribute__((noinline)) int
+accept_(int fd, struct sockaddr *addr, socklen_t *len, int flags, bool four)
+{
+	int r;
+
+	PASSES_TURN;
+	r = take_connection(fd, addr, len, flags, four);
+	co_pass_turn(co_tls.self);
 	return r;
 }
 

@@ -53,6 +53,7 @@ struct co_io {
 	int saved_errno;
 	bool timed;            /* SO_*TIMEO is set: then a handler interrupts
 	                        * whatever SA_RESTART says, signal(7) */
+	bool in_turn;          /* an event is for one: co_fd_enter_turn() */
 	bool dontwait;         /* the call itself says not to wait */
 	bool sent;             /* some of it has gone: an error is a count */
 	int nowait;            /* MSG_DONTWAIT; 0: it would not wait, see
@@ -73,6 +74,19 @@ bool co_io_again(struct co_io *io, ssize_t r);
 /* Wait until there is something; 0, or -1 with errno. Used by io_again, and
  * by those that know without a try. */
 int co_io_wait(struct co_io *io);
+
+/* Whoever makes a call of io->in_turn passes the turn on in the end, if the call
+ * has it still; in a noinline function that begins with PASSES_TURN, for then a
+ * cancellation that leaves it does so as well (see once.c). */
+#define PASSES_TURN __asm__ volatile(".cfi_personality 0x1b, co_turn_unwound")
+int co_turn_unwound(int version, int actions, uint64_t class, void *what,
+		    void *context);
+static inline void
+co_pass_turn(struct co *self)
+{
+	if (unlikely(self != NULL && self->turn != NULL))
+		co_fd_pass(self);
+}
 
 /* An error waits on the socket.  Where some of a call has gone, that is the
  * answer, and the error is for the next call to find: to try again takes it. */

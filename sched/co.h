@@ -80,9 +80,14 @@ enum { CO_SIGS = 8 };          /* put off in one critical section at most */
 /* Somebody waits for a descriptor. */
 struct co_fd_wait {
 	struct co_parker *parker;
-	struct co_fd_wait *next, **prev; /* under the slot's lock */
+	struct co_fd_wait *next;         /* under the slot's lock */
+	union {
+		struct co_fd_wait **prev;
+		struct co_fd_wait *before; /* in a ring of turns */
+	};
 	struct co_fd *slot;
 	uint32_t gen;
+	bool in_turn;
 };
 
 /* What every wait touches comes first, down to tcb.ctx: with a thousand
@@ -146,6 +151,8 @@ struct co {
 	uint8_t detached, joining, real_exit;
 	struct co *all_next, **all_prev; /* every live one; co_all_lock */
 	void *robust_head;
+	struct co_fd *turn;     /* an event's, that it has to see to: fd.h */
+	uint32_t turn_gen;
 	struct co_m *pinned;    /* its own kernel thread, to its end */
 	uint8_t thread_timer;   /* pinned: a timer is for that thread */
 };

@@ -127,25 +127,63 @@ co_fd_if(int fd)
 static void
 unlink_wait(struct co_fd_wait *w)
 {
-	*w->prev = w->next;
-	if (w->next != NULL)
-		w->next->prev = w->prev;
+	if (w->in_turn) {
+		if (w->slot->turns == w)
+			w->slot->turns = w->next == w ? NULL : w->next;
+		w->before->next = w->next;
+		w->next->before = w->before;
+	} else {
+		*w->prev = w->next;
+		if (w->next != NULL)
+			w->next->prev = w->prev;
+	}
 	w->prev = NULL;
+}
+
+/* Under the slot's lock: last in the ring. */
+static void
+queue_turn(struct co_fd *s, struct co_fd_wait *w)
+{
+	struct co_fd_wait *first = s->turns;
+
+	if (first == NULL) {
+		w->next = w->before = s->turns = w;
+		return;
+	}
+	w->next = first;
+	w->before = first->before;
+	first->before->next = w;
+	first->before = w;
+}
+
+/* Likewise.  False: it is awake already, for another reason. */
+static bool
+wake(struct co_fd_wait *w, enum co_why why)
+{
+	struct co_parker *p = w->parker;
+	bool parked;
+
+	unlink_wait(w);
+	if (!co_claim(p, why, &parked))
+		return false;
+	co_wake(p, parked);
+	return true;
+}
+
+static void
+wake_turn(struct co_fd *s)
+{
+	while (s->turns != NULL && !wake(s->turns, CO_WOKEN))
+		;
 }
 
 static void
 wake_all(struct co_fd *s, int dir, enum co_why why)
 {
-	struct co_fd_wait *w;
-	struct co_parker *p;
-	bool parked;
-
-	while ((w = s->waits[dir]) != NULL) {
-		p = w->parker;
-		unlink_wait(w);
-		if (co_claim(p, why, &parked))
-			co_wake(p, parked);
-	}
+	while (s->waits[dir] != NULL)
+		wake(s->waits[dir], why);
+	while (dir == CO_IN && s->turns != NULL)
+		wake(s->turns, why);
 }
 
 void
@@ -252,12 +290,13 @@ co_fd_renew_all(void)
 
 static int
 enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir, uint32_t gen,
-      const uint32_t *seq, struct co_parker *p)
+      const uint32_t *seq, struct co_parker *p, bool in_turn)
 {
 	int err = 0;
 
 	w->slot = s;
 	w->prev = NULL;
+	w->in_turn = in_turn;
 	w->parker = p;
 	co_critical_begin();
 	co_lock(&s->lock);
@@ -279,6 +318,10 @@ enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir, uint32_t gen,
 		err = 1;
 	if (err == 0) {
 		w->gen = gen;
+	}
+	if (err == 0 && in_turn) {
+		queue_turn(s, w);
+	} else if (err == 0) {
 		w->next = s->waits[dir];
 		w->prev = &s->waits[dir];
 		if (w->next != NULL)
@@ -290,25 +333,55 @@ enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir, uint32_t gen,
 	return err;
 }
 
-int
-co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
-	    uint32_t gen, uint32_t seq)
+static int
+arm_and_enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
+	      uint32_t gen, uint32_t seq, bool in_turn)
 {
 	struct co_parker *p = co_parker();
 	int err;
 
 	co_arm(p);
-	err = enter(w, fd, s, dir, gen, &seq, p);
+	err = enter(w, fd, s, dir, gen, &seq, p, in_turn);
 	if (err != 0)
 		co_disarm(p);
 	return err;
 }
 
 int
+co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
+	    uint32_t gen, uint32_t seq)
+{
+	return arm_and_enter(w, fd, s, dir, gen, seq, false);
+}
+
+int
+co_fd_enter_turn(struct co_fd_wait *w, int fd, struct co_fd *s, uint32_t gen,
+		 uint32_t seq)
+{
+	return arm_and_enter(w, fd, s, CO_IN, gen, seq, true);
+}
+
+void
+co_fd_pass(struct co *self)
+{
+	struct co_fd *s = self->turn;
+
+	if (s == NULL)
+		return;
+	self->turn = NULL;
+	co_critical_begin();
+	co_lock(&s->lock);
+	if (s->gen == self->turn_gen)
+		wake_turn(s);
+	co_unlock(&s->lock);
+	co_critical_end();
+}
+
+int
 co_fd_enter_any(struct co_fd_wait *w, int fd, struct co_fd *s, int dir,
 		uint32_t gen, const uint32_t *seq, struct co_parker *p)
 {
-	return enter(w, fd, s, dir, gen, seq, p);
+	return enter(w, fd, s, dir, gen, seq, p, false);
 }
 
 void
@@ -322,6 +395,15 @@ co_fd_leave(struct co_fd_wait *w)
 		unlink_wait(w);
 	co_unlock(&s->lock);
 	co_critical_end();
+}
+
+/* Something to take. */
+static void
+wake_for_data(struct co_fd *s)
+{
+	while (s->waits[CO_IN] != NULL)
+		wake(s->waits[CO_IN], CO_WOKEN);
+	wake_turn(s);
 }
 
 /* Under the slot's lock, as every change; who begins a call reads it without. */
@@ -346,7 +428,11 @@ co_fd_event(uint64_t data, uint32_t events)
 			atomic_fetch_or(&s->flags, CO_FDF_HUP);
 		if (events & ~(uint32_t)EPOLLOUT) {
 			count_event(s, CO_IN);
-			wake_all(s, CO_IN, CO_WOKEN);
+			/* An end is everybody's. */
+			if (events & ~(uint32_t)(EPOLLIN | EPOLLOUT))
+				wake_all(s, CO_IN, CO_WOKEN);
+			else
+				wake_for_data(s);
 		}
 		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
 			count_event(s, CO_OUT);

@@ -28,6 +28,7 @@ struct co_fd {
 	_Atomic uint32_t gen;
 	_Atomic uint32_t seq[CO_DIRS];   /* events so far */
 	struct co_fd_wait *waits[CO_DIRS];
+	struct co_fd_wait *turns;        /* those of CO_IN who wait in turn */
 	_Atomic uint8_t registered;      /* in epoll */
 	_Atomic uint8_t kind;
 	_Atomic uint8_t flags;           /* CO_FD_*: below */
@@ -79,6 +80,26 @@ void co_fd_renew_all(void);
  */
 int co_fd_enter(struct co_fd_wait *w, int fd, struct co_fd *slot, int dir,
 		uint32_t gen, uint32_t seq);
+
+/* co_fd_enter_turn - the same, to take one of what may be many: a connection,
+ * or events from an epoll set.
+ *
+ * Of those who wait so, in the order in which they came, an event wakes one, as
+ * in the kernel.  It may stand for more than one thing to take; so it is that
+ * one's turn, until it has found nothing, or passes the turn on: when it has
+ * taken something, and before it does anything else, such as to run a handler.
+ * Who has not waited need not: it only takes. */
+int co_fd_enter_turn(struct co_fd_wait *w, int fd, struct co_fd *slot,
+		     uint32_t gen, uint32_t seq);
+/* self, the caller, has been woken in its turn. */
+static inline void
+co_fd_has_turn(struct co *self, struct co_fd *slot, uint32_t gen)
+{
+	self->turn = slot;
+	self->turn_gen = gen;
+}
+void co_fd_pass(struct co *self);
+
 /* The same for those who wait for several, and have armed p.  seq NULL: they
  * look again themselves after entering. */
 int co_fd_enter_any(struct co_fd_wait *w, int fd, struct co_fd *slot, int dir,

@@ -11,6 +11,9 @@
  *              libmysqlclient does
  *     two      poll(2) of two descriptors, of which one is silent: libcurl
  *     epoll    epoll_wait(2) on a set of the thread's own
+ *     crowd    the second of them is CROWD, who wait for one set
+ *     accept   the second of them is CROWD, who wait in accept(2); a byte is a
+ *              connection and an answer
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,6 +25,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { CROWD = 50 };
 
 static const char *way;
 static int rounds;
@@ -55,7 +60,7 @@ take(int fd, int silent, int set)
 	char c[64];
 	ssize_t n;
 
-	if (strcmp(way, "read") == 0) {
+	if (strcmp(way, "read") == 0 || strcmp(way, "crowd") == 0) {
 		must(read(fd, c, sizeof c) == 1, "read");
 		return;
 	}
@@ -87,15 +92,77 @@ play(int fd, int first)
 	}
 }
 
+static int
+connected(const struct sockaddr_in *a)
+{
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	must(connect(s, (const struct sockaddr *)a, sizeof *a) == 0, "connect");
+	return s;
+}
+
 static void *
 other(void *arg)
 {
-	struct sockaddr_in *a = arg;
-	int s = socket(AF_INET, SOCK_STREAM, 0);
+	char c;
+	int i, s;
 
-	must(connect(s, (struct sockaddr *)a, sizeof *a) == 0, "connect");
-	play(s, 1);
+	if (strcmp(way, "accept") != 0) {
+		play(connected(arg), 1);
+		return NULL;
+	}
+	for (i = 0; i < rounds; i++) {
+		s = connected(arg);
+		must(read(s, &c, 1) == 1, "read");
+		close(s);
+	}
 	return NULL;
+}
+
+static int shared;
+
+static void *
+accepts(void *arg)
+{
+	int s;
+
+	while ((s = accept(shared, NULL, NULL)) >= 0) {
+		must(send(s, "x", 1, 0) == 1, "send");
+		close(s);
+	}
+	return arg;
+}
+
+static void *
+waits(void *arg)
+{
+	struct epoll_event ev;
+	char c;
+
+	while (epoll_wait(shared, &ev, 1, -1) == 1) {
+		ssize_t n = recv(ev.data.fd, &c, 1, MSG_DONTWAIT);
+
+		if (n == 0)
+			break;
+		if (n == 1)
+			must(send(ev.data.fd, "x", 1, 0) == 1, "send");
+	}
+	return arg;
+}
+
+static void
+crowd(int l, void *(*member)(void *), const pthread_t *until)
+{
+	pthread_t th[CROWD];
+	int i;
+
+	for (i = 0; i < CROWD; i++)
+		must(pthread_create(&th[i], NULL, member, NULL) == 0,
+		     "pthread_create");
+	pthread_join(*until, NULL);
+	shutdown(l, SHUT_RDWR);
+	for (i = 0; i < CROWD; i++)
+		pthread_join(th[i], NULL);
 }
 
 static void *
@@ -111,8 +178,22 @@ one(void *arg)
 	must(listen(l, 1) == 0, "listen");
 	must(getsockname(l, (struct sockaddr *)&a, &len) == 0, "getsockname");
 	must(pthread_create(&th, NULL, other, &a) == 0, "pthread_create");
+	if (strcmp(way, "accept") == 0) {
+		shared = l;
+		crowd(l, accepts, &th);
+		return arg;
+	}
 	s = accept(l, NULL, NULL);
 	must(s >= 0, "accept");
+	if (strcmp(way, "crowd") == 0) {
+		struct epoll_event ev = { .events = EPOLLIN, .data.fd = s };
+
+		shared = epoll_create1(0);
+		must(epoll_ctl(shared, EPOLL_CTL_ADD, s, &ev) == 0,
+		     "epoll_ctl");
+		crowd(s, waits, &th);
+		return arg;
+	}
 	play(s, 0);
 	pthread_join(th, NULL);
 	return arg;

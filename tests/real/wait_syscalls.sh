@@ -92,4 +92,8 @@ at_most again 2
 at_most two 2
 # The set is asked before the wait and after, then comes recv.
 at_most epoll 2
+# Of fifty who wait one is woken, and then one more, who finds nothing.
+at_most crowd 2
+# With a socket, its connection and two ends.
+at_most accept 10
 finish

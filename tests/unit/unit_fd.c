@@ -360,6 +360,169 @@ who_has_left_is_not_woken(void **state)
 	assert_null(co_fd(FD)->waits[CO_IN]);
 }
 
+/* --- in turn --- */
+
+static int
+enters_turn(int who, int fd)
+{
+	struct co_fd *s = co_fd(fd);
+
+	parker_me = &people[who].parker;
+	return co_fd_enter_turn(&people[who].wait, fd, s, s->gen,
+				s->seq[CO_IN]);
+}
+
+/* Those of the first n that are awake, a bit each. */
+static unsigned
+awake(int n)
+{
+	unsigned bits = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (why(i) == CO_WOKEN)
+			bits |= 1u << i;
+	return bits;
+}
+
+static void
+an_event_is_one_turn_and_all_who_do_not_wait_in_turn(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(enters_turn(i, FD), 0);
+	for (i = 3; i < 5; i++)
+		assert_int_equal(enters(i, FD, CO_IN), 0);
+	event(FD, EPOLLIN);
+	assert_int_equal(awake(5), 1u << 0 | 1u << 3 | 1u << 4);
+	event(FD, EPOLLIN | EPOLLOUT);
+	assert_int_equal(awake(5), 1u << 0 | 1u << 1 | 1u << 3 | 1u << 4);
+	event(FD, EPOLLOUT);
+	assert_int_equal(why(2), CO_NONE);
+}
+
+static void
+an_end_is_not_for_one_alone(void **state)
+{
+	static const uint32_t ends[] = { EPOLLHUP, EPOLLERR,
+					 EPOLLIN | EPOLLRDHUP, EPOLLPRI };
+	size_t k;
+	int i;
+
+	for (k = 0; k < UNIT_COUNT(ends); k++) {
+		a_new_table(state);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(enters_turn(i, FD), 0);
+		event(FD, ends[k]);
+		assert_int_equal(awake(3), 7);
+		assert_null(co_fd(FD)->turns);
+	}
+}
+
+static void
+a_turn_is_passed_on_to_the_next_once(void **state)
+{
+	struct co_fd *s = co_fd(FD);
+	struct co me = { .turn = NULL };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(enters_turn(i, FD), 0);
+	co_fd_pass(&me);
+	assert_int_equal(awake(3), 0);
+	event(FD, EPOLLIN);
+	co_fd_has_turn(&me, s, s->gen);
+	co_fd_pass(&me);
+	assert_int_equal(awake(3), 3);
+	co_fd_pass(&me);
+	assert_int_equal(awake(3), 3);
+	co_fd_has_turn(&me, s, s->gen);
+	co_fd_pass(&me);
+	co_fd_has_turn(&me, s, s->gen);
+	co_fd_pass(&me);
+	assert_int_equal(awake(3), 7);
+}
+
+static void
+a_turn_of_an_earlier_life_is_nothing(void **state)
+{
+	struct co_fd *s = co_fd(FD);
+	struct co me = { .turn = NULL };
+
+	(void)state;
+	co_fd_has_turn(&me, s, s->gen);
+	co_fd_forget(FD);
+	co_fd_closed(FD);
+	assert_int_equal(enters_turn(0, FD), 0);
+	co_fd_pass(&me);
+	assert_int_equal(why(0), CO_NONE);
+	assert_null(me.turn);
+}
+
+/* The turn is not lost on who is awake for another reason. */
+static void
+a_turn_goes_to_one_who_still_sleeps(void **state)
+{
+	bool parked;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		assert_int_equal(enters_turn(i, FD), 0);
+	co_claim(&people[0].parker, CO_TIMEOUT, &parked);
+	co_claim(&people[1].parker, CO_SIGNAL, &parked);
+	event(FD, EPOLLIN);
+	assert_int_equal(awake(4), 1u << 2);
+	co_fd_leave(&people[0].wait);
+	co_fd_leave(&people[1].wait);
+	assert_int_equal(why(3), CO_NONE);
+}
+
+static void
+who_waits_in_turn_may_leave_from_anywhere(void **state)
+{
+	unsigned left;
+	int i;
+
+	/* Each set of leavers out of four, in both orders. */
+	for (left = 0; left < 32; left++) {
+		a_new_table(state);
+		for (i = 0; i < 4; i++)
+			assert_int_equal(enters_turn(i, FD), 0);
+		for (i = 0; i < 4; i++)
+			if (left & 1u << (left & 16 ? i : 3 - i))
+				co_fd_leave(&people[left & 16 ? i : 3 - i]
+						     .wait);
+		for (i = 0; i < 4; i++) {
+			if (left & 1u << i)
+				continue;
+			assert_int_equal(why(i), CO_NONE);
+			event(FD, EPOLLIN);
+			assert_int_equal(why(i), CO_WOKEN);
+		}
+		assert_null(co_fd(FD)->turns);
+		event(FD, EPOLLIN);
+		assert_int_equal(awake(4), ~left & 15);
+	}
+}
+
+static void
+a_close_ends_all_turns(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(enters_turn(i, FD), 0);
+	co_fd_forget(FD);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(why(i), CO_CLOSED);
+	assert_null(co_fd(FD)->turns);
+}
+
 /* It was in epoll_wait's answer already when the number was closed. */
 static void
 an_event_of_an_earlier_life_is_nothing(void **state)
@@ -621,6 +784,13 @@ main(void)
 		T(who_came_while_it_was_closed_tries_again),
 		T(who_is_awake_already_is_only_unlinked),
 		T(who_has_left_is_not_woken),
+		T(an_event_is_one_turn_and_all_who_do_not_wait_in_turn),
+		T(an_end_is_not_for_one_alone),
+		T(a_turn_is_passed_on_to_the_next_once),
+		T(a_turn_of_an_earlier_life_is_nothing),
+		T(a_turn_goes_to_one_who_still_sleeps),
+		T(who_waits_in_turn_may_leave_from_anywhere),
+		T(a_close_ends_all_turns),
 		T(an_event_of_an_earlier_life_is_nothing),
 		T(a_close_forgets_all_that_was_known),
 		T(after_the_close_a_kind_of_our_own_making_stays),

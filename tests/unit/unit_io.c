@@ -310,6 +310,19 @@ co_fd_enter(struct co_fd_wait *w, int n, struct co_fd *s, int dir,
 	return 0;
 }
 
+int
+co_fd_enter_turn(struct co_fd_wait *w, int n, struct co_fd *s, uint32_t gen,
+		 uint32_t seq)
+{
+	return co_fd_enter(w, n, s, CO_IN, gen, seq);
+}
+
+void
+co_fd_pass(struct co *self)
+{
+	self->turn = NULL;
+}
+
 void
 co_fd_leave(struct co_fd_wait *w)
 {
