@@ -192,6 +192,23 @@ pthread_mutex_consistent(pthread_mutex_t *m)
 	return r;
 }
 
+/* It locks it for the while. */
+COHOOK_EXPORT int
+pthread_mutex_setprioceiling(pthread_mutex_t *m, int ceiling, int *old)
+{
+	bool begun;
+	int r;
+
+	if (likely(!co_active))
+		return real.pthread_mutex_setprioceiling(m, ceiling, old);
+	begun = co_owner_begin(m);
+	co_region_begin("pthread_mutex_setprioceiling", true);
+	r = real.pthread_mutex_setprioceiling(m, ceiling, old);
+	co_region_end();
+	co_owner_end(begun);
+	return r;
+}
+
 static int
 unlock(pthread_mutex_t *m)
 {

@@ -313,14 +313,36 @@ sched_rr_get_interval(pid_t tid, struct timespec *ts)
 }
 CO_CALL(sched_rr_get_interval);
 
+/* Of its own priority glibc keeps a copy, for mutexes that have a ceiling: the
+ * caller's change goes through glibc, which is told the id that the kernel
+ * knows.  False: by us. */
+static bool
+begin_own(struct co *co)
+{
+	if (co != co_tls.self || co->tcb.clear_tid == NULL)
+		return false;
+	pin();
+	if (co->pinned == NULL)
+		return false;
+	*co->tcb.clear_tid = co->pinned->tid;
+	return true;
+}
+
 COHOOK_EXPORT int
 pthread_setschedparam(pthread_t th, int policy, const struct sched_param *p)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
+	int r;
 
 	if (co == NULL)
 		return real.pthread_setschedparam(th, policy, p);
-	return (int)-set_scheduler(co, policy, p);
+	if (co->pinned == NULL && is_as_it_was(co, policy, p))
+		return 0;
+	if (!begin_own(co))
+		return (int)-set_scheduler(co, policy, p);
+	r = real.pthread_setschedparam(th, policy, p);
+	*co->tcb.clear_tid = co->tid;
+	return r;
 }
 
 COHOOK_EXPORT int
@@ -328,10 +350,15 @@ pthread_setschedprio(pthread_t th, int prio)
 {
 	struct co *co = co_active ? co_of_thread(th) : NULL;
 	struct sched_param p = { .sched_priority = prio };
+	int r;
 
 	if (co == NULL)
 		return real.pthread_setschedprio(th, prio);
-	return (int)-set_param(co, &p);
+	if (co->pinned == NULL || !begin_own(co))
+		return (int)-set_param(co, &p);
+	r = real.pthread_setschedprio(th, prio);
+	*co->tcb.clear_tid = co->tid;
+	return r;
 }
 
 COHOOK_EXPORT int

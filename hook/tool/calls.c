@@ -39,7 +39,8 @@ static const char lends[] =
 	"semtimedop msgsnd msgrcv syslog vsyslog __syslog_chk __vsyslog_chk "
 	"popen _IO_popen posix_spawn posix_spawnp __wait __waitpid "
 	"__res_query __res_search __res_querydomain __res_nquery "
-	"__res_nsearch __res_nquerydomain __res_send __res_nsend ";
+	"__res_nsearch __res_nquerydomain __res_send __res_nsend "
+	"pthread_mutex_setprioceiling ";
 
 /* Hooked to keep the books: of descriptors, threads, masks and owners. */
 static const char keeps[] =

@@ -356,6 +356,143 @@ TEST(protecting_a_priority_takes_a_policy_that_has_some)
 	thr_unshare(p);
 }
 
+/* Priorities of which others are none the wiser. */
+static void
+be_first_in_first_out(int prio)
+{
+	struct sched_param p = { .sched_priority = prio };
+	int r = pthread_setschedparam(pthread_self(), SCHED_FIFO, &p);
+
+	if (r == EPERM)
+		SKIP("no right to a real-time policy");
+	OK(r);
+}
+
+static int
+my_priority(void)
+{
+	struct sched_param p;
+
+	OK(sched_getparam(0, &p));
+	return p.sched_priority;
+}
+
+static void
+make_ceiling(pthread_mutex_t *m, int type, int ceiling)
+{
+	pthread_mutexattr_t a;
+
+	OK(pthread_mutexattr_init(&a));
+	OK(pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_PROTECT));
+	OK(pthread_mutexattr_settype(&a, type));
+	OK(pthread_mutexattr_setprioceiling(&a, ceiling));
+	OK(pthread_mutex_init(m, &a));
+	OK(pthread_mutexattr_destroy(&a));
+}
+
+static void *
+is_lifted(void *arg)
+{
+	pthread_mutex_t low, high, *m = arg;
+	struct timespec at;
+
+	make_ceiling(&low, PTHREAD_MUTEX_NORMAL, 5);
+	make_ceiling(&high, PTHREAD_MUTEX_RECURSIVE, 10);
+	be_first_in_first_out(2);
+	OK(pthread_mutex_lock(&low));
+	CHECK_INT(my_priority(), 5);
+	OK(pthread_mutex_trylock(&high));
+	CHECK_INT(my_priority(), 10);
+	at = thr_after(CLOCK_REALTIME, THR_LONG);
+	OK(pthread_mutex_timedlock(&high, &at));
+	OK(pthread_mutex_unlock(&high));
+	CHECK_INT(my_priority(), 10);
+	OK(pthread_mutex_unlock(&high));
+	CHECK_INT(my_priority(), 5);
+	OK(pthread_mutex_unlock(&low));
+	CHECK_INT(my_priority(), 2);
+	be_first_in_first_out(6);
+	CHECK_INT(pthread_mutex_lock(&low), EINVAL);
+	OK(pthread_mutex_lock(&high));
+	OK(pthread_mutex_lock(m));
+	thr_ms(1);
+	OK(pthread_mutex_unlock(m));
+	OK(pthread_mutex_unlock(&high));
+	OK(pthread_mutex_destroy(&low));
+	OK(pthread_mutex_destroy(&high));
+	return NULL;
+}
+
+TEST(who_holds_a_mutex_with_a_ceiling_has_that_priority)
+{
+	pthread_mutex_t m;
+	pthread_t th[3];
+	int i, before = my_priority();
+
+	make_ceiling(&m, PTHREAD_MUTEX_NORMAL, 20);
+	for (i = 0; i < 3; i++)
+		th[i] = thr_start(is_lifted, &m);
+	for (i = 0; i < 3; i++)
+		thr_join(th[i]);
+	CHECK_INT(my_priority(), before);
+	OK(pthread_mutex_destroy(&m));
+}
+
+static void *
+changes_the_ceiling(void *arg)
+{
+	pthread_mutex_t *m = arg;
+	int was;
+
+	be_first_in_first_out(2);
+	OK(pthread_mutex_setprioceiling(m, 9, &was));
+	return thr_ptr(was);
+}
+
+TEST(a_ceiling_can_be_changed)
+{
+	static const int types[] = { PTHREAD_MUTEX_NORMAL,
+				     PTHREAD_MUTEX_RECURSIVE,
+				     PTHREAD_MUTEX_ERRORCHECK };
+	pthread_mutex_t m, plain = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t th;
+	size_t i;
+	int v;
+
+	CHECK_INT(pthread_mutex_getprioceiling(&plain, &v), EINVAL);
+	CHECK_INT(pthread_mutex_setprioceiling(&plain, 5, &v), EINVAL);
+	be_first_in_first_out(1);
+	for (i = 0; i < LEN(types); i++) {
+		make_ceiling(&m, types[i], 5);
+		OK(pthread_mutex_getprioceiling(&m, &v));
+		CHECK_INT(v, 5);
+		CHECK_INT(pthread_mutex_setprioceiling(&m, 100, &v), EINVAL);
+		OK(pthread_mutex_setprioceiling(&m, 7, &v));
+		CHECK_INT(v, 5);
+		OK(pthread_mutex_lock(&m));
+		CHECK_INT(my_priority(), 7);
+		if (types[i] == PTHREAD_MUTEX_RECURSIVE) {
+			OK(pthread_mutex_setprioceiling(&m, 8, &v));
+			CHECK_INT(my_priority(), 8);
+		}
+		if (types[i] == PTHREAD_MUTEX_ERRORCHECK)
+			CHECK_INT(pthread_mutex_setprioceiling(&m, 8, &v),
+				  EDEADLK);
+		OK(pthread_mutex_unlock(&m));
+		CHECK_INT(my_priority(), 1);
+		OK(pthread_mutex_setprioceiling(&m, 6, &v));
+		OK(pthread_mutex_lock(&m));
+		th = thr_start(changes_the_ceiling, &m);
+		thr_ms(5);
+		CHECK_INT(pthread_tryjoin_np(th, NULL), EBUSY);
+		OK(pthread_mutex_unlock(&m));
+		CHECK_INT(thr_num(thr_join(th)), 6);
+		OK(pthread_mutex_getprioceiling(&m, &v));
+		CHECK_INT(v, 9);
+		OK(pthread_mutex_destroy(&m));
+	}
+}
+
 /* --- spin locks --- */
 
 static struct {
