@@ -19,6 +19,9 @@
 
 enum { SPINS = 3 };
 
+/* The flags with which splice(2) waits. */
+#define MAY_WAIT ((unsigned)(SPLICE_F_MOVE | SPLICE_F_MORE | SPLICE_F_GIFT))
+
 /* One end of it. */
 struct end {
 	struct co_io io;
@@ -65,8 +68,17 @@ is_shut(int fd)
 	       errno != EAGAIN;
 }
 
+/* Nothing is in it, and nobody writes. */
+static bool
+is_over(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	return real.poll(&p, 1, 0) > 0 && !(p.revents & POLLIN);
+}
+
 /* What cannot be is the kernel's to say before anything is waited for: a wrong
- * end, a position where there is none, a pipe that nobody reads. */
+ * end, a position where there is none, a pipe that nobody reads or writes. */
 static bool
 is_odd(const struct end *in, const off64_t *off_in, const struct end *out,
        const off64_t *off_out)
@@ -81,6 +93,8 @@ is_odd(const struct end *in, const off64_t *off_in, const struct end *out,
 	    getpeername(in->io.fd, (struct sockaddr *)&peer, &len) != 0)
 		return true;
 	if (out->kind == CO_FD_SOCKET && is_shut(out->io.fd))
+		return true;
+	if (in->kind == CO_FD_PIPE && is_over(in->io.fd))
 		return true;
 	return in->kind == CO_FD_OTHER || out->kind == CO_FD_OTHER ||
 	       from < 0 || to < 0 || (from & O_ACCMODE) == O_WRONLY ||
@@ -162,6 +176,16 @@ try_splice(struct splice *s, size_t n)
 	return r;
 }
 
+static int
+option(const struct end *e, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	getsockopt(e->io.fd, SOL_SOCKET, name, &value, &len);
+	return value;
+}
+
 /* EAGAIN is the program's, who has made this end non-blocking; of two pipes
  * either speaks for both. */
 static bool
@@ -177,7 +201,13 @@ is_answer(const struct splice *s)
 	}
 	if (!ready(first))
 		return first->nonblock;
-	return second->nonblock && !ready(second);
+	if (ready(second))
+		return false;
+	/* From a Unix stream the kernel goes by the pipe's flag, too. */
+	return second->nonblock ||
+	       (first->nonblock && second->kind == CO_FD_SOCKET &&
+		second == &s->in && option(second, SO_DOMAIN) == AF_UNIX &&
+		option(second, SO_TYPE) == SOCK_STREAM);
 }
 
 static ssize_t
@@ -251,7 +281,7 @@ splice(int in, off64_t *off_in, int out, off64_t *off_out, size_t n,
 	begin(&s.in, in, CO_IN, "splice");
 	begin(&s.out, out, CO_OUT, "splice");
 	/* The kernel says what is wrong with it, and files do not wait. */
-	if (flags & SPLICE_F_NONBLOCK || n == 0 || s.in.io.slot == NULL ||
+	if (flags & ~MAY_WAIT || s.in.io.slot == NULL ||
 	    s.out.io.slot == NULL ||
 	    (s.in.kind != CO_FD_PIPE && s.out.kind != CO_FD_PIPE)) {
 		co_region_begin("splice", false);
@@ -267,7 +297,7 @@ COHOOK_EXPORT ssize_t
 tee(int in, int out, size_t n, unsigned flags)
 {
 	struct end from, to;
-	int spins = 0, w;
+	int spins = 0, w, saved = errno;
 	ssize_t r;
 
 	if (likely(co_here() == NULL) || flags & SPLICE_F_NONBLOCK)
@@ -277,17 +307,10 @@ tee(int in, int out, size_t n, unsigned flags)
 	for (;;) {
 		r = real.tee(in, out, n, flags | SPLICE_F_NONBLOCK);
 		if (r >= 0)
-			errno = from.io.saved_errno;
+			errno = saved;
 		if (r >= 0 || errno != EAGAIN || from.io.slot == NULL ||
 		    to.io.slot == NULL || from.nonblock || to.nonblock)
 			return r;
-		if (is_odd(&from, NULL, &to, NULL)) {
-			IN_REGION(r, -1, from.io.self, "tee", true,
-				  real.tee(in, out, n, flags));
-			if (r >= 0)
-				errno = from.io.saved_errno;
-			return r;
-		}
 		w = wait_for_either(&from, &to);
 		if (w < 0)
 			return -1;
@@ -297,6 +320,8 @@ tee(int in, int out, size_t n, unsigned flags)
 	co_region_begin("tee", false);
 	r = real.tee(in, out, n, flags);
 	co_region_end();
+	if (r >= 0)
+		errno = saved;
 	return r;
 }
 CO_CALL(tee);
@@ -314,7 +339,7 @@ vmsplice(int fd, const struct iovec *iov, size_t n, unsigned flags)
 	begin(&pipe, fd, (fl & O_ACCMODE) == O_RDONLY ? CO_IN : CO_OUT,
 	      "vmsplice");
 	errno = saved;
-	if (pipe.io.slot == NULL || pipe.kind != CO_FD_PIPE)
+	if (pipe.io.slot == NULL)
 		return real.vmsplice(fd, iov, n, flags);
 	for (;;) {
 		r = real.vmsplice(fd, iov, n, flags | SPLICE_F_NONBLOCK);
@@ -399,9 +424,10 @@ sendfile64(int out, int in, off64_t *off, size_t n)
 			if (to.kind == CO_FD_PIPE)
 				break;
 			next(&to);
-		} else if (r < 0 && to.kind == CO_FD_PIPE &&
+		} else if (r < 0 && to.kind == CO_FD_PIPE && errno != EPIPE &&
 			   (errno != EAGAIN || ready(&to))) {
-			/* Not what sendfile says of it, or in waits. */
+			/* Not what sendfile says of it, or in waits.  Of a
+			 * broken pipe there has been a signal already. */
 			co_region_begin("sendfile", ++spins > 1);
 			r = real.sendfile64(out, in, off, n);
 			co_region_end();
