@@ -47,4 +47,17 @@ co_unlock(struct co_lock *l)
 		sys_futex_wake(&l->word, 1);
 }
 
+/* And a full barrier: what was done under the lock is there for all, before the
+ * caller looks at anything else.  On x86 the exchange is one. */
+static inline void
+co_unlock_fence(struct co_lock *l)
+{
+	co_unlock(l);
+#ifdef __x86_64__
+	atomic_signal_fence(memory_order_seq_cst);
+#else
+	atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 #endif

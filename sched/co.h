@@ -199,6 +199,14 @@ struct co_parker *co_parker(void);
  * co_park() or co_disarm(). */
 void co_arm(struct co_parker *p);
 
+/* The same without its barrier: the caller has one, for all that it looks at
+ * before it parks. */
+static inline void
+co_arm_before_fence(struct co_parker *p)
+{
+	atomic_store_explicit(&p->state, CO_ARMED, memory_order_release);
+}
+
 /* co_park - wait until somebody claims p, the caller's own and armed.
  *
  * why       static text for the dump: the call's name

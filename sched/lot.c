@@ -8,7 +8,7 @@ enum { BUCKETS = 1 << 13 };
 
 struct bucket {
 	struct co_lock lock;
-	_Atomic uint32_t n;             /* waiters; read without the lock */
+	_Atomic uint32_t n; /* waiters; written under the lock */
 	struct co_lot_wait *first, **last;
 } __attribute__((aligned(64)));
 
@@ -21,7 +21,15 @@ bucket_of(uintptr_t addr)
 			(64 - 13)];
 }
 
-/* Under the bucket's lock. */
+/* Both under the bucket's lock. */
+static void
+count(struct bucket *b, uint32_t more)
+{
+	atomic_store_explicit(
+		&b->n, atomic_load_explicit(&b->n, memory_order_relaxed) + more,
+		memory_order_relaxed);
+}
+
 static void
 unlink_wait(struct bucket *b, struct co_lot_wait *w)
 {
@@ -31,7 +39,7 @@ unlink_wait(struct bucket *b, struct co_lot_wait *w)
 	else
 		b->last = w->prev;
 	w->prev = NULL;
-	atomic_fetch_sub_explicit(&b->n, 1, memory_order_relaxed);
+	count(b, -1U);
 }
 
 void
@@ -44,7 +52,7 @@ co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost)
 	w->tag = tag;
 	w->lost = lost;
 	co_critical_begin();
-	co_arm(w->parker);
+	co_arm_before_fence(w->parker);
 	co_lock(&b->lock);
 	if (b->last == NULL)
 		b->last = &b->first;
@@ -62,10 +70,9 @@ co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost)
 		*b->last = w;
 		b->last = &w->next;
 	}
-	atomic_fetch_add(&b->n, 1);
-	co_unlock(&b->lock);
+	count(b, 1);
 	/* Before the caller tries again; the other half is in co_lot_any(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	co_unlock_fence(&b->lock);
 	co_critical_end();
 }
 
@@ -178,7 +185,9 @@ co_lot_park(struct co_lot_wait *w, int64_t deadline, const char *why,
 {
 	enum co_why r = co_lot_sleep(w, deadline, why, may_interrupt);
 
-	co_lot_leave(w);
+	/* Who has woken it had taken it off before, and has done with it. */
+	if (r != CO_WOKEN)
+		co_lot_leave(w);
 	co_sig_handle();
 	return r;
 }

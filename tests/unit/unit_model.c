@@ -4,9 +4,9 @@
  * The library's own source, compiled with model/ in the place of atomics, locks
  * and system calls.  See model/model.h for what machine it runs on.
  *
- * On it the fences of co_idle() and co_lot_enter() are not missed when they are
- * taken out, for there are read-modify-writes beside them; other machines need
- * them.
+ * On it the fence of co_idle() is not missed when it is taken out, for there are
+ * read-modify-writes beside it; other machines need it.  So they do the one of
+ * co_unlock_fence(), which here is the unlock alone.
  */
 #include "unit.h"
 

@@ -15,5 +15,6 @@ void model_lock(struct co_lock *l);
 void model_unlock(struct co_lock *l);
 #define co_lock(l) model_lock(l)
 #define co_unlock(l) model_unlock(l)
+#define co_unlock_fence(l) model_unlock(l)
 
 #endif
