@@ -95,6 +95,15 @@ thr_until(atomic_int *n, int want)
 		thr_ms(1);
 }
 
+/* How many workers there may be under cohook. */
+static inline int
+thr_workers(void)
+{
+	const char *s = getenv("COHOOK_WORKERS");
+
+	return s != NULL ? atoi(s) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 /* A zeroed page that children of fork() share with us. */
 static inline void *
 thr_shared(void)

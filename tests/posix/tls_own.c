@@ -739,9 +739,7 @@ static void
 are_few_or_all(void)
 {
 	int64_t until = t_now() + 5000 * T_MS;
-	const char *workers = getenv("COHOOK_WORKERS");
-	int most = 3 + (workers != NULL ? atoi(workers) :
-					  (int)sysconf(_SC_NPROCESSORS_ONLN));
+	int most = 3 + thr_workers();
 	int n = kernel_threads();
 
 	while (cohook_self != NULL && n > most && t_now() < until) {
