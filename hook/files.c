@@ -12,6 +12,7 @@
 
 #include "hook/calls.h"
 #include "hook/files.h"
+#include "hook/proc.h"
 #include "hook/region.h"
 
 /* --- opening --- */
@@ -36,7 +37,8 @@ co_opened(int fd)
 COHOOK_EXPORT int
 open(const char *path, int flags, ...)
 {
-	struct co *self = co_here();
+	char mine[CO_PROC_PATH];
+	struct co *self;
 	mode_t mode;
 	va_list ap;
 	int fd;
@@ -44,6 +46,9 @@ open(const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = va_arg(ap, mode_t);
 	va_end(ap);
+	if (unlikely(co_active))
+		path = co_proc_path(path, mine);
+	self = co_here();
 	if (likely(self == NULL))
 		return co_opened(real.open(path, flags, mode));
 	IN_REGION(fd, -1, self, "open", false, real.open(path, flags, mode));
@@ -57,7 +62,8 @@ CO_CALL(open);
 COHOOK_EXPORT int
 openat(int dir, const char *path, int flags, ...)
 {
-	struct co *self = co_here();
+	char mine[CO_PROC_PATH];
+	struct co *self;
 	mode_t mode;
 	va_list ap;
 	int fd;
@@ -65,6 +71,9 @@ openat(int dir, const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = va_arg(ap, mode_t);
 	va_end(ap);
+	if (unlikely(co_active))
+		path = co_proc_path(path, mine);
+	self = co_here();
 	if (likely(self == NULL))
 		return co_opened(real.openat(dir, path, flags, mode));
 	IN_REGION(fd, -1, self, "openat", false,
@@ -77,9 +86,13 @@ CO_CALL(openat);
 COHOOK_EXPORT int
 __open_2(const char *path, int flags)
 {
-	struct co *self = co_here();
+	char mine[CO_PROC_PATH];
+	struct co *self;
 	int fd;
 
+	if (unlikely(co_active))
+		path = co_proc_path(path, mine);
+	self = co_here();
 	if (likely(self == NULL))
 		return co_opened(real.__open_2(path, flags));
 	IN_REGION(fd, -1, self, "open", false, real.__open_2(path, flags));
@@ -90,9 +103,13 @@ COHOOK_ALIAS(__open64_2, __open_2);
 COHOOK_EXPORT int
 __openat_2(int dir, const char *path, int flags)
 {
-	struct co *self = co_here();
+	char mine[CO_PROC_PATH];
+	struct co *self;
 	int fd;
 
+	if (unlikely(co_active))
+		path = co_proc_path(path, mine);
+	self = co_here();
 	if (likely(self == NULL))
 		return co_opened(real.__openat_2(dir, path, flags));
 	IN_REGION(fd, -1, self, "openat", false,
@@ -128,9 +145,13 @@ opened_stream(FILE *f)
 COHOOK_EXPORT FILE *
 fopen(const char *path, const char *mode)
 {
-	struct co *self = co_here();
+	char mine[CO_PROC_PATH];
+	struct co *self;
 	FILE *f;
 
+	if (unlikely(co_active))
+		path = co_proc_path(path, mine);
+	self = co_here();
 	if (likely(self == NULL))
 		return opened_stream(real.fopen(path, mode));
 	IN_REGION(f, NULL, self, "fopen", false, real.fopen(path, mode));

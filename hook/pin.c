@@ -158,6 +158,17 @@ change(struct co *co, long nr, long a, long b, long c, int who_at, int data_at,
 	return ask(co, q);
 }
 
+pid_t
+co_pinned_tid(struct co *co)
+{
+	/* It is asked what it is told is its id, and is pinned with that. */
+	if (co == co_tls.self)
+		pin();
+	else if (co->pinned == NULL)
+		change(co, SYS_gettid, 0, 0, 0, 0, -1, NULL, 0);
+	return co->pinned != NULL ? co->pinned->tid : 0;
+}
+
 static int
 answer(long r)
 {
@@ -492,8 +503,6 @@ set_name(struct co *self, const char *user)
 	}
 	name[i] = '\0';
 	co_set_name(self->tcb.thread, name);
-	if (self->pinned != NULL)
-		sys2(SYS_prctl, PR_SET_NAME, name);
 	return 0;
 }
 
@@ -618,12 +627,9 @@ pthread_getcpuclockid(pthread_t th, clockid_t *clock)
 
 	if (co == NULL)
 		return real.pthread_getcpuclockid(th, clock);
-	/* It is asked what it is told is its id, and is pinned with that. */
-	if (co == co_tls.self)
-		pin();
-	else if (co->pinned == NULL)
-		change(co, SYS_gettid, 0, 0, 0, 0, -1, NULL, 0);
-	tid = co->pinned != NULL ? co->pinned->tid : co->m->tid;
+	tid = co_pinned_tid(co);
+	if (tid == 0)
+		tid = co->m->tid;
 	/* clock_getcpuclockid(3): the kernel's encoding of a thread's clock. */
 	*clock = (clockid_t)(~(unsigned)tid << 3 | 6);
 	return 0;

@@ -143,7 +143,7 @@ co_create_native(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 
 	if (!co_active)
 		return real.pthread_create(th, attr, fn, arg);
-	if (self == NULL || self->m == NULL)
+	if (self == NULL || self->m == NULL || self->pinned != NULL)
 		return create_counted(th, attr, fn, arg);
 	/* No switch in there: the name is the kernel thread's. */
 	co_tls.nopark++;
@@ -376,10 +376,7 @@ co_set_name(pthread_t th, const char *name)
 		return real.pthread_setname_np(th, name);
 	if (strlen(name) > 15)
 		return ERANGE;
-	if (co->is_main)
-		co_comm_set_main(name);
-	else
-		strcpy(co->name, name);
+	co_comm_set(co, name);
 	return 0;
 }
 

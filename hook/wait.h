@@ -175,6 +175,9 @@ void co_pin_asked(void *request);
 /* The id by which the kernel knows co's state: that of the caller itself (0), of
  * a pinned one's thread, or of one that has never been changed. */
 pid_t co_kernel_tid(const struct co *co);
+/* co, not main, is pinned: its kernel thread's id; 0: it cannot be, or computes
+ * for long and has not noticed yet. */
+pid_t co_pinned_tid(struct co *co);
 /* sigwait.c: by the number that gettid() gave; NULL: a kernel thread's. */
 struct co *co_of_tid(pid_t tid);
 void co_setxid_forked(void); /* setxid.c */

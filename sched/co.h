@@ -500,7 +500,7 @@ void co_comm_monitor(void);
 void co_comm_co(const struct co *co);
 /* The thread's name, to the program. */
 void co_comm_get(const struct co *co, char name[16]);
-void co_comm_set_main(const char *name);
+void co_comm_set(struct co *co, const char *name);
 
 /* fork: in the child, with the forking coroutine alone. */
 void co_forked(void);

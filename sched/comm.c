@@ -55,17 +55,9 @@ co_comm_monitor(void)
 	set("cohook-mon");
 }
 
-void
-co_comm_co(const struct co *co)
-{
-	char name[SIZE];
-
-	co_comm_get(co, name);
-	set(name);
-}
-
-void
-co_comm_get(const struct co *co, char name[SIZE])
+/* As the program has named it, by us. */
+static void
+given(const struct co *co, char name[SIZE])
 {
 	if (co->is_main && is_first())
 		sys2(SYS_prctl, PR_GET_NAME, program);
@@ -74,26 +66,83 @@ co_comm_get(const struct co *co, char name[SIZE])
 	       SIZE - 1);
 }
 
-/* main()'s name is the process's, wherever it happens to run. */
 void
-co_comm_set_main(const char *name)
+co_comm_co(const struct co *co)
+{
+	char name[SIZE];
+
+	given(co, name);
+	set(name);
+}
+
+/* Opens the kernel's name of one of our kernel threads; -1 as well. */
+static long
+open_comm(int tid, int how)
 {
 	char path[64];
-	size_t n = strnlen(name, SIZE - 1);
 	long fd;
 
-	memset(program, 0, sizeof(program));
-	memcpy(program, name, n);
-	if (is_first()) {
-		set(program);
-		return;
-	}
-	co_format(path, sizeof(path), "/proc/self/task/%d/comm",
-		  (int)sys0(SYS_getpid));
-	fd = sys4(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+	co_format(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+	fd = sys4(SYS_openat, AT_FDCWD, path, how | O_CLOEXEC, 0);
+	return fd < 0 ? -1 : co_fd_lift((int)fd);
+}
+
+static void
+write_comm(int tid, const char *name)
+{
+	long fd = open_comm(tid, O_WRONLY);
+
 	if (fd < 0)
 		return;
-	fd = co_fd_lift((int)fd);
-	sys3(SYS_write, fd, program, n);
+	sys3(SYS_write, fd, name, strnlen(name, SIZE - 1));
 	sys1(SYS_close, fd);
+}
+
+/* Others may have changed it by that file. */
+static bool
+read_comm(int tid, char name[SIZE])
+{
+	long fd = open_comm(tid, O_RDONLY), n;
+
+	if (fd < 0)
+		return false;
+	n = sys3(SYS_read, fd, name, SIZE);
+	sys1(SYS_close, fd);
+	if (n <= 0)
+		return false;
+	memset(name + n - 1, 0, SIZE - (size_t)n + 1); /* a newline */
+	return true;
+}
+
+void
+co_comm_get(const struct co *co, char name[SIZE])
+{
+	if (co->is_main || co->pinned == NULL ||
+	    !read_comm(co->pinned->tid, name))
+		given(co, name);
+}
+
+/* main()'s name is the process's, wherever it happens to run. */
+static void
+set_main(const char *name)
+{
+	memset(program, 0, sizeof(program));
+	memcpy(program, name, strnlen(name, SIZE - 1));
+	if (is_first())
+		set(program);
+	else
+		write_comm((int)sys0(SYS_getpid), program);
+}
+
+void
+co_comm_set(struct co *co, const char *name)
+{
+	if (co->is_main) {
+		set_main(name);
+		return;
+	}
+	memset(co->name, 0, SIZE);
+	memcpy(co->name, name, strnlen(name, SIZE - 1));
+	if (co->pinned != NULL)
+		write_comm(co->pinned->tid, name);
 }

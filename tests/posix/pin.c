@@ -16,10 +16,10 @@
 
 #include "thr.h"
 
-#define AS_ROOT()                                                             \
-	do {                                                                  \
-		if (syscall(SYS_geteuid) != 0)                                \
-			SKIP("only root may");                                \
+#define AS_ROOT()                              \
+	do {                                   \
+		if (syscall(SYS_geteuid) != 0) \
+			SKIP("only root may"); \
 	} while (0)
 
 /* The lowest CPU that we may use. */
@@ -46,10 +46,10 @@ cpus(void)
 	return CPU_COUNT(&set);
 }
 
-#define NEED_TWO_CPUS()                                                       \
-	do {                                                                  \
-		if (cpus() < 2)                                               \
-			SKIP("needs two CPUs");                               \
+#define NEED_TWO_CPUS()                         \
+	do {                                    \
+		if (cpus() < 2)                 \
+			SKIP("needs two CPUs"); \
 	} while (0)
 
 /* Ways to let others run. */
@@ -522,9 +522,10 @@ TEST(its_end_is_as_any)
 
 	OK(pthread_key_create(&key, destroys));
 	for (i = 1; i <= 40; i++)
-		CHECK_INT(thr_num(thr_join(thr_start(i % 2 ? ends_by_exit
-							   : ends_by_return,
-						     thr_ptr(i)))), i);
+		CHECK_INT(thr_num(thr_join(thr_start(i % 2 ? ends_by_exit :
+							     ends_by_return,
+						     thr_ptr(i)))),
+			  i);
 	CHECK_INT(destroyed, 40);
 	OK(pthread_attr_init(&a));
 	OK(pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED));
@@ -878,4 +879,145 @@ TEST(a_timer_signals_the_thread_that_it_is_for)
 	pthread_t a = thr_start(has_a_timer, NULL);
 
 	thr_join(a);
+}
+
+/* --- /proc --- */
+
+/* A line of a file of /proc; false: there is no such file. */
+static int
+line_of(char line[256], const char *fmt, int a, const char *rest)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), fmt, a, rest);
+	f = fopen(path, "r");
+	if (f == NULL) {
+		CHECK_INT(errno, ENOENT);
+		return 0;
+	}
+	CHECK(fgets(line, 256, f) != NULL);
+	fclose(f);
+	line[strcspn(line, "\n")] = '\0';
+	return 1;
+}
+
+static void
+write_to(const char *text, const char *fmt, int a)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), fmt, a);
+	fd = open(path, O_WRONLY);
+	CHECK(fd >= 0);
+	CHECK_INT(write(fd, text, strlen(text)), strlen(text));
+	OK(close(fd));
+}
+
+static void *
+reads_what_proc_has(void *arg)
+{
+	char name[16], line[256], want[16];
+
+	snprintf(want, sizeof(want), "reads %d", thr_num(arg));
+	OK(pthread_setname_np(pthread_self(), want));
+	thr_ms(1);
+	CHECK(line_of(line, "/proc/self/task/%d/%s", gettid(), "comm"));
+	CHECK(strcmp(line, want) == 0);
+	CHECK(line_of(line, "/proc/%d/%s", gettid(), "comm"));
+	CHECK(strcmp(line, want) == 0);
+	CHECK(line_of(line, "/proc/thread-self/%.0d%s", 0, "comm"));
+	CHECK(strcmp(line, want) == 0);
+	/* And by either way it may be changed. */
+	snprintf(want, sizeof(want), "writes %d", thr_num(arg));
+	write_to(want, "/proc/self/task/%d/comm", gettid());
+	OK(pthread_getname_np(pthread_self(), name, sizeof(name)));
+	CHECK(strcmp(name, want) == 0);
+	OK(prctl(PR_SET_NAME, "by prctl"));
+	thr_ms(1);
+	CHECK(line_of(line, "/proc/thread-self/%.0d%s", 0, "comm"));
+	CHECK(strcmp(line, "by prctl") == 0);
+	return arg;
+}
+
+TEST(a_thread_finds_itself_in_proc)
+{
+	char line[256], before[16], now[16];
+	pthread_t th[4];
+	int i;
+
+	OK(pthread_getname_np(pthread_self(), before, sizeof(before)));
+	for (i = 0; i < 4; i++)
+		th[i] = thr_start(reads_what_proc_has, thr_ptr(i));
+	for (i = 0; i < 4; i++)
+		thr_join(th[i]);
+	OK(pthread_getname_np(pthread_self(), now, sizeof(now)));
+	CHECK(strcmp(before, now) == 0);
+	CHECK(!line_of(line, "/proc/self/task/%d/%s", 1, "comm"));
+	CHECK(!line_of(line, "/proc/self/task/%d/%s", 4999999, "comm"));
+	CHECK_ERR(open((char *)8, O_RDONLY), EFAULT);
+}
+
+static void *
+tells_its_number(void *arg)
+{
+	atomic_int *at = arg;
+
+	OK(pthread_setname_np(pthread_self(), "tells"));
+	at[0] = gettid();
+	while (at[1] == 0)
+		thr_ms(1);
+	return arg;
+}
+
+TEST(a_thread_is_found_in_proc_by_others)
+{
+	char line[256], name[16];
+	atomic_int at[2] = { 0, 0 };
+	pthread_t th = thr_start(tells_its_number, at);
+	int tid;
+
+	thr_until(at, 1);
+	tid = at[0];
+	CHECK(line_of(line, "/proc/self/task/%d/%s", tid, "comm"));
+	CHECK(strcmp(line, "tells") == 0);
+	write_to("is told", "/proc/self/task/%d/comm", tid);
+	OK(pthread_getname_np(th, name, sizeof(name)));
+	CHECK(strcmp(name, "is told") == 0);
+	OK(pthread_setname_np(th, "and again"));
+	CHECK(line_of(line, "/proc/self/task/%d/%s", tid, "comm"));
+	CHECK(strcmp(line, "and again") == 0);
+	CHECK(line_of(line, "/proc/self/task/%d/%s", tid, "stat"));
+	CHECK(strstr(line, "(and again)") != NULL);
+	at[1] = 1;
+	thr_join(th);
+}
+
+static void *
+is_named(void *name)
+{
+	char line[256];
+
+	CHECK(line_of(line, "/proc/thread-self/%.0d%s", 0, "comm"));
+	CHECK(strcmp(line, name) == 0);
+	return NULL;
+}
+
+static void *
+has_a_name_and_creates(void *arg)
+{
+	char line[256];
+
+	OK(pthread_setname_np(pthread_self(), "creator"));
+	CHECK(line_of(line, "/proc/thread-self/%.0d%s", 0, "comm"));
+	thr_join(thr_start(is_named, "creator"));
+	CHECK(line_of(line, "/proc/thread-self/%.0d%s", 0, "comm"));
+	CHECK(strcmp(line, "creator") == 0);
+	return arg;
+}
+
+TEST(a_thread_of_its_own_keeps_its_name_when_it_creates)
+{
+	thr_join(thr_start(has_a_name_and_creates, NULL));
 }
