@@ -23,6 +23,15 @@ int capget(void *header, void *data);
 /* futex.c: false: it is the kernel's alone. */
 bool co_futex(long arg[6], long *ret);
 
+/* sigwait.c: rt_sigtimedwait(2), which tells what tgkill(2) has sent. */
+int co_sigtimedwait_raw(const sigset_t *set, siginfo_t *info,
+			const struct timespec *timeout);
+/* The same file: rt_tgsigqueueinfo(2). */
+long co_tgsigqueueinfo_raw(const long a[6]);
+
+/* sigfd.c: signalfd(2) and signalfd4(2). */
+long co_signalfd_raw(long nr, const long a[6]);
+
 /* pin.c: of those that have no name in libc, or mean all threads there, what is
  * one thread's alone; false: it is for the kernel as it is. */
 bool co_pin_syscall(long nr, const long a[6], long *ret);

@@ -9,6 +9,7 @@
 
 #include "hook/calls.h"
 #include "hook/several.h"
+#include "hook/sigfd.h"
 
 /* epoll_wait(2) looks at its list without a lock, and may miss what another
  * thread that takes from the same set just puts back; then no edge follows.
@@ -50,16 +51,43 @@ take_end(const struct take *t)
 	return alone;
 }
 
+/* Whether a signalfd in it has something is judged for who asks, as the kernel
+ * does, and by what is queued for that one.  Nothing of this where there are no
+ * signalfds. */
+static void
+ask_begins(void)
+{
+	struct co *self = likely(!co_sigfds) ? NULL : co_here();
+	struct co_lent l;
+
+	/* Without nudges, by which one would seem ready. */
+	if (self != NULL && self->m->nudged != 0) {
+		co_lend(self, &l);
+		co_lend_end(self, &l, NULL);
+	}
+}
+
+static int
+answer(int epfd, struct epoll_event *ev, int r, int max)
+{
+	struct co *self = likely(!co_sigfds) ? NULL : co_here();
+
+	if (self != NULL && r >= 0 && r < max && self->npending > 0)
+		return co_sigep_add(self, epfd, ev, r, max);
+	return r;
+}
+
 static int
 take(struct co_io *io, struct epoll_event *ev, int max, bool *alone)
 {
 	struct take t;
 	int r;
 
+	ask_begins();
 	take_begin(&t, io->slot);
 	r = real.epoll_wait(io->fd, ev, max, 0);
 	*alone = take_end(&t);
-	return r;
+	return answer(io->fd, ev, r, max);
 }
 
 /* For those who do not wait here. */
@@ -71,6 +99,7 @@ past_begin(int epfd)
 				    : co_fd(epfd);
 	struct take t;
 
+	ask_begins();
 	if (set != NULL)
 		take_begin(&t, set);
 	return set;
@@ -157,7 +186,7 @@ epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout)
 	set = past_begin(epfd);
 	r = real.epoll_wait(epfd, ev, max, timeout);
 	past_end(set);
-	return r;
+	return answer(epfd, ev, r, max);
 }
 CO_CALL(epoll_wait);
 
@@ -180,7 +209,7 @@ epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout,
 	set = past_begin(epfd);
 	r = real.epoll_pwait(epfd, ev, max, timeout, mask);
 	past_end(set);
-	return r;
+	return answer(epfd, ev, r, max);
 }
 CO_CALL(epoll_pwait);
 
@@ -208,6 +237,6 @@ epoll_pwait2(int epfd, struct epoll_event *ev, int max,
 	set = past_begin(epfd);
 	r = real.epoll_pwait2(epfd, ev, max, timeout, mask);
 	past_end(set);
-	return r;
+	return answer(epfd, ev, r, max);
 }
 CO_CALL(epoll_pwait2);

@@ -9,6 +9,7 @@
 #include "hook/exclude.h"
 #include "hook/lock.h"
 #include "hook/runtimes.h"
+#include "hook/sigfd.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
@@ -119,6 +120,7 @@ co_start_now(void)
 		return -1;
 	}
 	refused = 0;
+	co_sigfd_init();
 	co_log(CO_INFO,
 	       "started: %d worker%s, thread blocks by %s, stacks guarded by "
 	       "%s", co_nworkers(), co_nworkers() == 1 ? "" : "s",

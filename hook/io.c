@@ -14,6 +14,7 @@
 #include "ctx/sys.h"
 #include "hook/calls.h"
 #include "hook/iov.h"
+#include "hook/sigfd.h"
 #include "sched/log.h"
 
 #ifndef RWF_NOWAIT
@@ -84,6 +85,8 @@ co_fd_kind_of(int fd, struct co_fd *slot)
 	else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
 		 S_ISBLK(st.st_mode))
 		kind = CO_FD_FILE;
+	else if (unlikely(co_sigfds) && !(st.st_mode & S_IFMT))
+		kind = (uint8_t)co_sigfd_kind(fd);
 	else
 		kind = CO_FD_OTHER;
 	/* Asked not to wait, /dev/zero and its like may stop halfway. */
@@ -124,6 +127,7 @@ co_io_begin(struct co_io *io, int fd, int dir, const char *why)
 	io->why = why;
 	io->gen = io->slot->gen;
 	io->seq = io->slot->seq[dir];
+	io->sigseq = io->self->sigseq;
 	io->deadline = -1;
 	io->handled = io->self->handled;
 	io->interrupted = io->self->interrupted;
@@ -216,8 +220,13 @@ wait_in_region(struct co_io *io)
 	until = this_time(io);
 	left = (until - co_now() + 999999) / 1000000;
 	co_region_begin(io->why, true);
-	r = real.poll(&p, 1, left < 0 ? 0 : (int)left);
+	if (likely(!co_sigfds) || !co_sig_watch(io->self, io->sigseq))
+		r = real.poll(&p, 1, left < 0 ? 0 : (int)left);
+	else
+		r = 1;
+	co_sig_watch_end(io->self);
 	co_region_end();
+	io->sigseq = io->self->sigseq;
 	if (io->slot->gen != io->gen) {
 		errno = EBADF;
 		return -1;
@@ -242,6 +251,22 @@ enter(struct co_io *io, struct co_fd_wait *w)
 	if (io->in_turn)
 		return co_fd_enter_turn(w, io->fd, io->slot, io->gen, io->seq);
 	return co_fd_enter(w, io->fd, io->slot, io->dir, io->gen, io->seq);
+}
+
+/* It has entered, and may wait for a signalfd: has one come since it tried? */
+static bool
+signal_came(struct co_io *io, struct co_fd_wait *w)
+{
+	enum co_why why;
+
+	if (likely(!co_sigfds) || io->slot->kind == CO_FD_SOCKET ||
+	    !co_sig_watch(io->self, io->sigseq))
+		return false;
+	why = co_disarm(w->parker);
+	co_fd_leave(w);
+	if (why == CO_WOKEN && io->in_turn)
+		co_fd_has_turn(io->self, io->slot, io->gen);
+	return true;
 }
 
 int
@@ -271,6 +296,8 @@ co_io_wait(struct co_io *io)
 		}
 		err = enter(io, w);
 		why = CO_NONE;
+		if (err == 0 && unlikely(signal_came(io, w)))
+			err = 1;
 		if (err == 0) {
 			until = this_time(io);
 			why = co_park(w->parker, until, io->why,
@@ -281,6 +308,7 @@ co_io_wait(struct co_io *io)
 			else if (io->in_turn)
 				co_fd_has_turn(io->self, io->slot, io->gen);
 		}
+		co_sig_watch_end(io->self);
 		co_critical_end();
 		if (err == 1)
 			break;
@@ -299,10 +327,13 @@ co_io_wait(struct co_io *io)
 			errno = EAGAIN;
 			return -1;
 		}
-		if (why == CO_WOKEN || why == CO_TIMEOUT)
+		/* A signal may be what it waits for. */
+		if (why == CO_WOKEN || why == CO_TIMEOUT ||
+		    unlikely(co_sigfds))
 			break;
 	}
 	io->seq = io->slot->seq[io->dir];
+	io->sigseq = io->self->sigseq;
 	return 0;
 }
 
@@ -485,13 +516,17 @@ read_rest(struct co_io *io, struct iovec *iov, int n, size_t want, ssize_t r)
 static ssize_t
 read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 {
-	bool sock = co_fd_kind_of(io->fd, io->slot) == CO_FD_SOCKET;
+	enum co_fd_kind kind = co_fd_kind_of(io->fd, io->slot);
+	bool sock = kind == CO_FD_SOCKET;
 	ssize_t r;
 
 	if (sock && known_empty(io) && co_io_wait(io) != 0)
 		return -1;
 	do
-		r = sock ? try_socket(io, iov, n) : try_vec(io, iov, n);
+		r = sock ? try_socket(io, iov, n)
+		    : unlikely(kind == CO_FD_SIGNAL)
+			    ? co_sigfd_try(io, iov, n, want)
+			    : try_vec(io, iov, n);
 	while (co_io_again(io, r));
 	if (sock)
 		co_fd_note_empty(io, r, want);

@@ -5,6 +5,7 @@
 #include "hook/calls.h"
 #include "hook/iov.h"
 #include "hook/region.h"
+#include "hook/sigfd.h"
 
 /* --- many messages --- */
 
@@ -88,7 +89,7 @@ recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 	struct timespec ts = { 1, 0 };
 	bool no_time = false;
 	struct co_io io;
-	int r;
+	int r, i;
 
 	begin(&io, fd, CO_IN, (unsigned)flags, "recvmmsg");
 	if (likely(io.slot == NULL) || n == 0 ||
@@ -103,6 +104,9 @@ recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 	r = recv_many(&io, vec, n, (unsigned)flags, until, no_time);
 	if (r <= 0)
 		return r;
+	for (i = 0; i < r; i++)
+		if (unlikely(vec[i].msg_hdr.msg_controllen > 0))
+			co_sigfd_came(&vec[i].msg_hdr);
 	if (until != CO_FOREVER) {
 		left = until - co_now();
 		left = left > 0 && !no_time ? left : 0;

@@ -5,13 +5,44 @@
 #include "ctx/sys.h"
 #include "hook/calls.h"
 #include "hook/several.h"
+#include "hook/sigfd.h"
+
+/* What the kernel cannot know. */
+static int
+add_sets(struct co *self, struct pollfd *fds, nfds_t n, int r)
+{
+	struct pollfd p;
+	nfds_t i;
+
+	for (i = 0; i < n && co_get(&p, &fds[i], sizeof(p)); i++) {
+		if (p.fd < 0 || !(p.events & POLLIN) || p.revents & POLLIN ||
+		    !co_sigep_ready(self, p.fd))
+			continue;
+		r += p.revents == 0;
+		p.revents |= p.events & (POLLIN | POLLRDNORM);
+		co_put(&fds[i], &p, sizeof(p));
+	}
+	return r;
+}
 
 /* No cancellation point: we are armed. */
 static int
-poll_now(struct pollfd *fds, nfds_t n)
+poll_now(struct co *self, struct pollfd *fds, nfds_t n)
 {
-	long r = sys3(SYS_poll, fds, n, 0);
+	struct co_lent l;
+	bool lent;
+	int tries = 0;
+	long r;
 
+	do {
+		lent = co_sigfd_lend(self, &l);
+		r = sys3(SYS_poll, fds, n, 0);
+		if (unlikely(lent)) {
+			co_lend_end(self, &l, NULL);
+			if (r >= 0 && self->npending > 0)
+				r = add_sets(self, fds, n, (int)r);
+		}
+	} while (unlikely(r > 0) && co_sigfd_nudged(self, &tries));
 	if (r >= 0)
 		return (int)r;
 	if (r == -EINTR)
@@ -24,13 +55,44 @@ static int
 in_region(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 	  const char *why, unsigned handled)
 {
+	uint32_t sigseq;
 	int r;
 
-	co_region_begin(why, true);
-	do
-		r = real.poll(fds, n, co_left_ms(deadline));
-	while (r < 0 && errno == EINTR && self->handled == handled);
-	co_region_end();
+	for (;;) {
+		sigseq = self->sigseq;
+		/* What is there by now, for signalfds. */
+		r = unlikely(co_sigfds) ? poll_now(self, fds, n) : 0;
+		if (r != 0)
+			return r;
+		co_region_begin(why, true);
+		if (likely(!co_sigfds) || !co_sig_watch(self, sigseq))
+			r = real.poll(fds, n, co_left_ms(deadline));
+		else
+			r = 1;
+		co_sig_watch_end(self);
+		co_region_end();
+		if (r < 0 && errno == EINTR && self->handled == handled)
+			continue;
+		/* One of them may have seemed ready by a nudge of ours. */
+		if (r <= 0 || likely(!co_sigfds))
+			return r;
+	}
+}
+
+/* poll(2) in no time, a cancellation point. */
+static int
+poll_at_once(struct co *self, struct pollfd *fds, nfds_t n, unsigned handled)
+{
+	int saved = errno, r;
+
+	if (likely(!co_sigfds))
+		return co_not_ours(self, handled, saved, real.poll(fds, n, 0));
+	co_cancel_point(self);
+	r = poll_now(self, fds, n);
+	if (r == 0 && self->handled != handled) {
+		errno = EINTR;
+		return -1;
+	}
 	return r;
 }
 
@@ -77,20 +139,20 @@ look(struct co *self, struct pollfd *fds, nfds_t n, unsigned handled,
      struct co_seen *seen)
 {
 	struct pollfd few[FEW];
-	int saved = errno;
 
 	if (n <= FEW && co_get(few, fds, n * sizeof(*fds))) {
 		see(seen, few, n);
 		if (known_silent(seen, few, n))
 			return 0;
 	}
-	return co_not_ours(self, handled, saved, real.poll(fds, n, 0));
+	return poll_at_once(self, fds, n, handled);
 }
 
 /* seen: as before the kernel was asked, and found nothing. */
 static int
 wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
-	  const char *why, unsigned handled, struct co_seen *seen)
+	  const char *why, unsigned handled, struct co_seen *seen,
+	  uint32_t sigseq)
 {
 	int saved = errno, r, err;
 	struct co_several m;
@@ -99,6 +161,7 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 
 	if (co_several_init(&m, n) != 0)
 		return -1; /* ENOMEM */
+	m.sigseq = sigseq;
 	for (;;) {
 		co_cancel_point(self);
 		co_several_arm(&m);
@@ -110,7 +173,7 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 					n <= FEW ? &seen[i] : NULL);
 		/* Those that were not seen: armed first and asked after,
 		 * nothing falls in between. */
-		r = err == 0 && n > FEW ? poll_now(fds, n) : 0;
+		r = err == 0 && n > FEW ? poll_now(self, fds, n) : 0;
 		if (self->handled != handled) {
 			errno = EINTR;
 			r = -1;
@@ -131,7 +194,8 @@ wait_poll(struct co *self, struct pollfd *fds, nfds_t n, int64_t deadline,
 			break;
 		}
 		see(seen, fds, n);
-		r = poll_now(fds, n);
+		m.sigseq = self->sigseq;
+		r = poll_now(self, fds, n);
 		if (r != 0 || w == CO_TIMEOUT)
 			break;
 	}
@@ -146,23 +210,24 @@ poll_(struct pollfd *fds, nfds_t n, int timeout)
 {
 	struct co *self = co_here();
 	struct co_seen seen[FEW];
-	int saved = errno, r;
 	unsigned handled;
+	uint32_t sigseq;
+	int r;
 
 	if (likely(self == NULL))
 		return real.poll(fds, n, timeout);
 	handled = self->handled;
+	sigseq = self->sigseq;
 	/* In no time as well a handler of somebody else may interrupt. */
 	r = timeout != 0 ? look(self, fds, n, handled, seen)
-			 : co_not_ours(self, handled, saved,
-				       real.poll(fds, n, 0));
+			 : poll_at_once(self, fds, n, handled);
 	if (r != 0 || timeout == 0)
 		return r;
 	return wait_poll(self, fds, n,
 			 timeout < 0 ?
 				 CO_FOREVER :
 				 co_deadline_after(timeout * INT64_C(1000000)),
-			 "poll", handled, seen);
+			 "poll", handled, seen, sigseq);
 }
 
 COHOOK_EXPORT int
@@ -192,6 +257,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	unsigned handled;
 	sigset_t old, new;
 	int64_t deadline;
+	uint32_t sigseq;
 
 	if (likely(self == NULL) ||
 	    (timeout != NULL && !co_get(&ts, timeout, sizeof(ts))) ||
@@ -199,6 +265,7 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	    !co_ts_valid(&ts) || ts.tv_sec < 0)
 		return real.ppoll(fds, n, timeout, mask);
 	handled = self->handled;
+	sigseq = self->sigseq;
 	/* Linux says what is there before it lets a signal in; and where
 	 * nothing is, it lets it in before it says so, also in no time. */
 	r = look(self, fds, n, handled, seen);
@@ -209,7 +276,8 @@ ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	deadline = co_deadline_of(timeout != NULL ? &ts : NULL);
 	co_mask_begin(mask, &old);
 	if (timeout == NULL || ts.tv_sec != 0 || ts.tv_nsec != 0) {
-		r = wait_poll(self, fds, n, deadline, "ppoll", handled, seen);
+		r = wait_poll(self, fds, n, deadline, "ppoll", handled, seen,
+			      sigseq);
 	} else if (self->handled != handled) {
 		errno = EINTR;
 		r = -1;

@@ -6,6 +6,7 @@
 #include "ctx/sys.h"
 #include "hook/calls.h"
 #include "hook/several.h"
+#include "hook/sigfd.h"
 
 /* Sets may be longer than FD_SETSIZE: the kernel reads n bits of them. */
 struct sets {
@@ -71,18 +72,51 @@ to_program(struct sets *s)
 	return 0;
 }
 
+/* What the kernel cannot know. */
+static int
+add_sets(struct co *self, struct sets *s, int r)
+{
+	const unsigned long *asked = (const unsigned long *)s->set[0];
+	unsigned long bits;
+	int fd;
+
+	for (fd = 0; asked != NULL && fd < s->n; fd++) {
+		if (!co_get(&bits, asked + fd / 64, sizeof(bits)))
+			break;
+		if (!(bits >> (fd % 64) & 1) ||
+		    s->copy[0][fd / 64] >> (fd % 64) & 1 ||
+		    !co_sigep_ready(self, fd))
+			continue;
+		s->copy[0][fd / 64] |= 1UL << (fd % 64);
+		r++;
+	}
+	return r;
+}
+
 /* What is ready now, in the copies.  No cancellation point. */
 static int
-ask(struct sets *s)
+ask(struct co *self, struct sets *s)
 {
 	struct timespec zero = { 0, 0 };
+	struct co_lent l;
+	int tries = 0;
+	bool lent;
 	long r;
 
+again:
 	if (from_program(s) != 0)
 		return -1;
+	lent = co_sigfd_lend(self, &l);
 	r = sys6(SYS_pselect6, s->n, s->set[0] ? s->copy[0] : NULL,
 		 s->set[1] ? s->copy[1] : NULL, s->set[2] ? s->copy[2] : NULL,
 		 &zero, NULL);
+	if (unlikely(lent)) {
+		co_lend_end(self, &l, NULL);
+		if (r >= 0 && self->npending > 0)
+			r = add_sets(self, s, (int)r);
+	}
+	if (unlikely(r > 0) && co_sigfd_nudged(self, &tries))
+		goto again;
 	if (r >= 0 || r == -EINTR)
 		return r >= 0 ? (int)r : 0;
 	errno = (int)-r;
@@ -96,25 +130,67 @@ has(const struct sets *s, int which, int fd)
 	       ((const unsigned long *)s->set[which])[fd / 64] >> (fd % 64) & 1;
 }
 
+/* The kernel thread waits; 1: it is worth to ask again. */
+static int
+wait_in_copies(struct co *self, struct sets *s, uint32_t sigseq,
+	       const struct timespec *timeout)
+{
+	fd_set *copy[3];
+	int i, r;
+
+	if (from_program(s) != 0)
+		return -1;
+	for (i = 0; i < 3; i++)
+		copy[i] = s->set[i] != NULL ? (fd_set *)s->copy[i] : NULL;
+	r = co_sig_watch(self, sigseq) ? 1
+				       : real.pselect(s->n, copy[0], copy[1],
+						      copy[2], timeout, NULL);
+	co_sig_watch_end(self);
+	return r;
+}
+
 static int
 in_region(struct co *self, struct sets *s, int64_t deadline, unsigned handled,
 	  const char *why)
 {
 	struct timespec ts;
+	uint32_t sigseq;
 	int64_t left;
 	int r;
 
-	co_region_begin(why, true);
-	do {
+	for (;;) {
+		sigseq = self->sigseq;
+		/* What is there by now, for signalfds; in the copies, so that
+		 * the program's sets still say what is asked for. */
+		if (unlikely(co_sigfds)) {
+			r = ask(self, s);
+			if (r > 0 && to_program(s) != 0)
+				r = -1;
+			if (r != 0)
+				return r;
+		}
 		left = deadline - co_now();
 		left = left > 0 ? left : 0;
 		ts.tv_sec = left / 1000000000;
 		ts.tv_nsec = left % 1000000000;
-		r = real.pselect(s->n, s->set[0], s->set[1], s->set[2],
-				 deadline == CO_FOREVER ? NULL : &ts, NULL);
-	} while (r < 0 && errno == EINTR && self->handled == handled);
-	co_region_end();
-	return r;
+		co_region_begin(why, true);
+		if (likely(!co_sigfds))
+			r = real.pselect(s->n, s->set[0], s->set[1], s->set[2],
+					 deadline == CO_FOREVER ? NULL : &ts,
+					 NULL);
+		else
+			r = wait_in_copies(self, s, sigseq,
+					   deadline == CO_FOREVER ? NULL :
+								    &ts);
+		co_region_end();
+		if (r < 0 && errno == EINTR && self->handled == handled)
+			continue;
+		/* One of them may have seemed ready by a nudge of ours. */
+		if (r < 0 || likely(!co_sigfds))
+			return r;
+		if (r == 0)
+			return to_program(s) == 0 ? 0 : -1;
+	}
 }
 
 /* Those that asked have found nothing. */
@@ -138,7 +214,8 @@ wait_select(struct co *self, struct sets *s, int64_t deadline,
 				err = co_several_add(&m, fd, true,
 						     has(s, 1, fd), NULL);
 		/* Armed first and asked after: nothing falls in between. */
-		r = err == 0 ? ask(s) : 0;
+		m.sigseq = self->sigseq;
+		r = err == 0 ? ask(self, s) : 0;
 		if (self->handled != handled) {
 			errno = EINTR;
 			r = -1;
@@ -168,7 +245,7 @@ select_(struct co *self, struct sets *s, int64_t deadline, bool no_time,
 	sigset_t old;
 
 	co_cancel_point(self);
-	r = ask(s);
+	r = ask(self, s);
 	if (r < 0)
 		return r;
 	if (r == 0) {
@@ -216,7 +293,7 @@ select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 	if (likely(self == NULL) ||
 	    (timeout != NULL && !co_get(&tv, timeout, sizeof(tv))) ||
 	    tv.tv_sec < 0 || tv.tv_usec < 0 ||
-	    (tv.tv_sec == 0 && tv.tv_usec == 0))
+	    (tv.tv_sec == 0 && tv.tv_usec == 0 && likely(!co_sigfds)))
 		return real.select(n, r, w, e, timeout);
 	ret = sets_init(&s, n, r, w, e);
 	if (ret != 0)
@@ -228,7 +305,8 @@ select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 			     : ns + tv.tv_usec * 1000;
 		deadline = co_deadline_after(ns);
 	}
-	ret = select_(self, &s, deadline, false, NULL, "select");
+	ret = select_(self, &s, deadline, tv.tv_sec == 0 && tv.tv_usec == 0,
+		      NULL, "select");
 	free(s.big);
 	if (timeout != NULL && deadline != CO_FOREVER)
 		write_back(timeout, deadline, ret);

@@ -16,6 +16,7 @@ struct co_several {
 	struct co_parker *p;
 	struct co_fd_wait few[CO_SEVERAL_FEW * 2], *nodes;
 	size_t n;
+	uint32_t sigseq;   /* the caller's when it last asked, co_sig_watch() */
 };
 
 static inline int
@@ -118,8 +119,13 @@ static inline enum co_why
 co_several_park(struct co_several *m, int64_t deadline, const char *why,
 		uintptr_t what)
 {
-	enum co_why w = co_park(m->p, deadline, why, what, true);
+	struct co *self = m->p->co;
+	enum co_why w;
 
+	if (unlikely(co_sigfds) && co_sig_watch(self, m->sigseq))
+		co_claim_and_wake(m->p, CO_SIGNAL);
+	w = co_park(m->p, deadline, why, what, true);
+	co_sig_watch_end(self);
 	co_several_leave(m);
 	return w;
 }

@@ -186,6 +186,7 @@ deliver(int sig, siginfo_t *info, void *uc)
 		return;
 	}
 	if (co_sig_is_nudge(info)) {
+		co_sig_nudge_seen(co_m(), sig);
 		if (self == NULL)
 			return;
 		if (uc != NULL)

@@ -16,10 +16,21 @@ enum { SIGNALS = 65 };
 
 /* --- sending --- */
 
+static void
+fill(siginfo_t *info, int sig, int code)
+{
+	memset(info, 0, sizeof(*info));
+	info->si_signo = sig;
+	info->si_code = code;
+	info->si_pid = (pid_t)sys0(SYS_getpid);
+	info->si_uid = (uid_t)sys0(SYS_getuid);
+}
+
 /* gone: the answer where its thread has ended. */
 static int
 send_to(struct co *co, siginfo_t *info, int gone)
 {
+	pid_t pid = (pid_t)sys0(SYS_getpid);
 	int sig = info->si_signo;
 
 	if (sig == CO_SIGCANCEL || sig == CO_SIGSETXID)
@@ -30,28 +41,24 @@ send_to(struct co *co, siginfo_t *info, int gone)
 		return EINVAL;
 	if (sig == 0)
 		return 0;
-	info->si_pid = (pid_t)sys0(SYS_getpid);
-	info->si_uid = (uid_t)sys0(SYS_getuid);
 	if (co->pinned != NULL)
 		return info->si_code == SI_TKILL
-			       ? (int)-sys3(SYS_tgkill, info->si_pid,
-					    co->pinned->tid, sig)
-			       : (int)-sys4(SYS_rt_tgsigqueueinfo,
-					    info->si_pid, co->pinned->tid,
-					    sig, info);
+			       ? (int)-sys3(SYS_tgkill, pid, co->pinned->tid,
+					    sig)
+			       : (int)-sys4(SYS_rt_tgsigqueueinfo, pid,
+					    co->pinned->tid, sig, info);
 	/* Blocked, it is the coroutine's, wherever that runs then; blocked by a
 	 * handler, the kernel keeps it until that is over. */
 	if (co == co_tls.self &&
 	    (co->in_handler || !(co->sigmask & CO_SIGBIT(sig))))
 		return info->si_code == SI_TKILL
-			       ? (int)-sys3(SYS_tgkill, info->si_pid,
-					    sys0(SYS_gettid), sig)
-			       : (int)-sys4(SYS_rt_tgsigqueueinfo,
-					    info->si_pid, sys0(SYS_gettid),
-					    sig, info);
+			       ? (int)-sys3(SYS_tgkill, pid, sys0(SYS_gettid),
+					    sig)
+			       : (int)-sys4(SYS_rt_tgsigqueueinfo, pid,
+					    sys0(SYS_gettid), sig, info);
 	/* What stops, continues or kills acts on the process. */
 	if (!co_is_handled(sig) && !(co->sigmask & CO_SIGBIT(sig)))
-		return (int)-sys2(SYS_kill, info->si_pid, sig);
+		return (int)-sys2(SYS_kill, pid, sig);
 	return co_sig_queue(co, sig, info);
 }
 
@@ -60,9 +67,7 @@ co_kill_thread(struct co *co, int sig, int gone)
 {
 	siginfo_t info;
 
-	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
-	info.si_code = SI_TKILL;
+	fill(&info, sig, SI_TKILL);
 	return send_to(co, &info, gone);
 }
 
@@ -83,9 +88,7 @@ pthread_sigqueue(pthread_t th, int sig, const union sigval value)
 
 	if (co == NULL)
 		return real.pthread_sigqueue(th, sig, value);
-	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
-	info.si_code = SI_QUEUE;
+	fill(&info, sig, SI_QUEUE);
 	info.si_value = value;
 	return send_to(co, &info, ESRCH);
 }
@@ -99,9 +102,7 @@ raise(int sig)
 
 	if (likely(self == NULL))
 		return real.raise(sig);
-	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
-	info.si_code = SI_TKILL;
+	fill(&info, sig, SI_TKILL);
 	err = send_to(self, &info, 0);
 	if (err == 0)
 		return 0;
@@ -135,10 +136,33 @@ tgkill_(pid_t pid, pid_t tid, int sig)
 		co = co_of_tid(tid);
 	if (co == NULL)
 		return real.tgkill(pid, tid, sig);
-	memset(&info, 0, sizeof(info));
-	info.si_signo = sig;
-	info.si_code = SI_TKILL;
+	fill(&info, sig, SI_TKILL);
 	err = send_to(co, &info, ESRCH);
+	if (err == 0)
+		return 0;
+	errno = err;
+	return -1;
+}
+
+/* What is said of the sender is the program's to say; the kernel refuses what
+ * it would not send itself. */
+long
+co_tgsigqueueinfo_raw(const long a[6])
+{
+	struct co *co = NULL;
+	siginfo_t info;
+	int err;
+
+	if (!co_tls.vforked && (pid_t)a[0] == (pid_t)sys0(SYS_getpid))
+		co = co_of_tid((pid_t)a[1]);
+	if (co == NULL || !co_get(&info, (void *)(uintptr_t)a[3], sizeof(info)))
+		return real.syscall(SYS_rt_tgsigqueueinfo, a[0], a[1], a[2],
+				    a[3], 0, 0);
+	info.si_signo = (int)a[2];
+	err = (info.si_code >= 0 || info.si_code == SI_TKILL) &&
+			      co != co_tls.self
+		      ? EPERM
+		      : send_to(co, &info, ESRCH);
 	if (err == 0)
 		return 0;
 	errno = err;
@@ -394,9 +418,10 @@ wait_by_fd(struct co *self, uint64_t set, siginfo_t *got, int64_t deadline,
 	return r;
 }
 
+/* raw: as the kernel's own call has it. */
 static int
 wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
-	 const struct timespec *timeout, const char *why)
+	 const struct timespec *timeout, const char *why, bool raw)
 {
 	int64_t deadline = CO_FOREVER;
 	unsigned handled = self->handled;
@@ -422,7 +447,7 @@ wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
 	if (r < 0)
 		return -1;
 	errno = saved;
-	if (got.si_code == SI_TKILL)
+	if (got.si_code == SI_TKILL && !raw)
 		got.si_code = SI_USER; /* as glibc has it */
 	if (info != NULL && !co_put(info, &got, sizeof(got))) {
 		errno = EFAULT;
@@ -431,23 +456,37 @@ wait_for(struct co *self, const sigset_t *user, siginfo_t *info,
 	return r;
 }
 
-COHOOK_EXPORT int
-sigtimedwait(const sigset_t *set, siginfo_t *info,
-	     const struct timespec *timeout)
+static int
+sigtimedwait_(const sigset_t *set, siginfo_t *info,
+	      const struct timespec *timeout, bool raw)
 {
 	struct co *self = co_here();
 	struct timespec ts;
 
-	if (likely(self == NULL))
-		return real.sigtimedwait(set, info, timeout);
-	if (timeout == NULL)
-		return wait_for(self, set, info, NULL, "sigtimedwait");
-	if (!co_get(&ts, timeout, sizeof(ts)) || !co_ts_valid(&ts) ||
-	    ts.tv_sec < 0)
-		return real.sigtimedwait(set, info, timeout);
-	return wait_for(self, set, info, &ts, "sigtimedwait");
+	if (likely(self == NULL) ||
+	    (timeout != NULL && (!co_get(&ts, timeout, sizeof(ts)) ||
+				 !co_ts_valid(&ts) || ts.tv_sec < 0)))
+		return raw ? (int)real.syscall(SYS_rt_sigtimedwait,
+					       SYS_ARG(set), SYS_ARG(info),
+					       SYS_ARG(timeout), 8, 0, 0)
+			   : real.sigtimedwait(set, info, timeout);
+	return wait_for(self, set, info, timeout != NULL ? &ts : NULL,
+			"sigtimedwait", raw);
 }
-CO_CALL(sigtimedwait);
+
+COHOOK_EXPORT int
+sigtimedwait(const sigset_t *set, siginfo_t *info,
+	     const struct timespec *timeout)
+{
+	return sigtimedwait_(set, info, timeout, false);
+}
+
+int
+co_sigtimedwait_raw(const sigset_t *set, siginfo_t *info,
+		    const struct timespec *timeout)
+{
+	return sigtimedwait_(set, info, timeout, true);
+}
 
 COHOOK_EXPORT int
 sigwaitinfo(const sigset_t *set, siginfo_t *info)
@@ -456,7 +495,7 @@ sigwaitinfo(const sigset_t *set, siginfo_t *info)
 
 	if (likely(self == NULL))
 		return real.sigwaitinfo(set, info);
-	return wait_for(self, set, info, NULL, "sigwaitinfo");
+	return wait_for(self, set, info, NULL, "sigwaitinfo", false);
 }
 
 COHOOK_EXPORT int
@@ -468,7 +507,7 @@ sigwait(const sigset_t *set, int *sig)
 	if (likely(self == NULL))
 		return real.sigwait(set, sig);
 	do
-		r = wait_for(self, set, NULL, NULL, "sigwait");
+		r = wait_for(self, set, NULL, NULL, "sigwait", false);
 	while (r < 0 && errno == EINTR);
 	if (r < 0) {
 		r = errno;

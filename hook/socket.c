@@ -12,6 +12,7 @@
 
 #include "hook/calls.h"
 #include "hook/iov.h"
+#include "hook/sigfd.h"
 #include "hook/lend.h"
 #include "hook/region.h"
 
@@ -264,6 +265,8 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	do
 		r = real.recvmsg(fd, msg, flags | io.nowait);
 	while (co_io_again(&io, r));
+	if (unlikely(r >= 0 && msg->msg_controllen > 0))
+		co_sigfd_came(msg);
 	if (r <= 0 || io.dontwait ||
 	    (!(flags & MSG_WAITALL) && !(io.slot->flags & CO_FDF_LOWAT)) ||
 	    co_iov_take(&t, msg->msg_iov, msg->msg_iovlen) != 0)

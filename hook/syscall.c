@@ -28,7 +28,6 @@ CO_CALL_OF(clock_nanosleep);
 CO_CALL_OF(waitid);
 CO_CALL_OF(sigsuspend);
 CO_CALL_OF(sigpending);
-CO_CALL_OF(sigtimedwait);
 
 #define P(i) ((void *)a[i])
 #define I(i) ((int)a[i])
@@ -231,13 +230,31 @@ raw_rt_sigtimedwait(const long a[6])
 
 	if (!is_set(P(0), N(3), &set))
 		return to_kernel(SYS_rt_sigtimedwait, a);
-	return co_call_sigtimedwait(&set, P(1), P(2));
+	return co_sigtimedwait_raw(&set, P(1), P(2));
+}
+
+static long
+raw_signalfd(const long a[6])
+{
+	return co_signalfd_raw(SYS_signalfd, a);
+}
+
+static long
+raw_signalfd4(const long a[6])
+{
+	return co_signalfd_raw(SYS_signalfd4, a);
 }
 
 static long
 raw_tkill(const long a[6])
 {
 	return co_call_tgkill((pid_t)sys0(SYS_getpid), I(0), I(1));
+}
+
+static long
+raw_rt_tgsigqueueinfo(const long a[6])
+{
+	return co_tgsigqueueinfo_raw(a);
 }
 
 static long

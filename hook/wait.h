@@ -41,12 +41,35 @@ co_cancel_here(void)
 		pthread_testcancel();
 }
 
+/* sigfd.c: the process has signalfds, and whoever waits for a descriptor may
+ * wait for one of these. */
+extern _Atomic int co_sigfds;
+
+/* co_sig_watch - self, which has armed its parker, waits for signals that are
+ * blocked as well, until co_sig_watch_end().
+ *
+ * sigseq  self->sigseq, as read before the kernel was last asked
+ * Returns true: one has been queued since then: look again. */
+static inline bool
+co_sig_watch(struct co *self, uint32_t sigseq)
+{
+	atomic_store(&self->sigwait, ~UINT64_C(0));
+	return atomic_load(&self->sigseq) != sigseq;
+}
+
+static inline void
+co_sig_watch_end(struct co *self)
+{
+	if (unlikely(co_sigfds))
+		atomic_store(&self->sigwait, 0);
+}
+
 /* A loop of tries on a descriptor. */
 struct co_io {
 	int fd, dir;
 	struct co *self;       /* NULL: not ours to wait for */
 	struct co_fd *slot;
-	uint32_t gen, seq;
+	uint32_t gen, seq, sigseq;
 	int64_t deadline;      /* -1: not yet asked */
 	int64_t again;         /* ns until it tries again unasked; 0: never */
 	unsigned interrupted, handled;

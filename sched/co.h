@@ -72,6 +72,7 @@ struct co_parker {
 struct co_sig {
 	struct co_sig *next;
 	int signo;
+	int lent;               /* to the kernel: lend.c */
 	uint64_t mask;          /* to put back; threads not ours */
 	siginfo_t info;
 };
@@ -108,6 +109,7 @@ struct co {
 	uint8_t altstack_set;
 	uint8_t by_address;     /* waits in the parking lot, nowhere else */
 	_Atomic int sig_todo;   /* one of its signals may be run: look */
+	_Atomic uint32_t sigseq;/* signals that were ever queued for it */
 	unsigned handled;       /* handlers that ran here; */
 	unsigned interrupted;   /* those of them without SA_RESTART */
 	struct co *next;        /* run queue, free list */
@@ -125,7 +127,7 @@ struct co {
 	struct co_lock lock;
 	struct co_sig *pending; /* oldest first */
 	_Atomic int npending;
-	uint64_t sigwait;       /* waits for these, blocked as they are */
+	_Atomic uint64_t sigwait; /* waits for these, blocked as they are */
 
 	/* Its stack and its life. */
 	struct co_stack stack;
@@ -383,6 +385,8 @@ struct co_m {
 	                           * slot: nspare no longer counts it */
 	int64_t cpu;              /* monitor's: its CPU time when last seen to move */
 	_Atomic uint64_t kmask;   /* the kernel's signal mask, as far as known */
+	_Atomic uint64_t nudged;  /* by these, and no handler has seen it; */
+	_Atomic int nudging;      /* or one is on its way: sig.c */
 	struct co_sig deferred[CO_SIGS];
 	_Atomic int ndeferred;
 	char *altstack;           /* ours, for handlers with nowhere to go */
@@ -595,6 +599,8 @@ int co_sig_queue(struct co *co, int signo, const siginfo_t *info);
 void co_sig_renudge(struct co *self, uint64_t mask);
 /* Take one of the caller's own that is in set: false, there is none. */
 bool co_sig_take(struct co *self, uint64_t set, struct co_sig *out);
+/* Critical. */
+void co_sig_free(struct co_sig *s);
 /* Those that are queued for it. */
 uint64_t co_sig_pending(struct co *self);
 /* Its mask as it is now. */
@@ -602,6 +608,18 @@ uint64_t co_sig_mask(struct co *self);
 /* A signal of this content is none: it makes a kernel thread look at what is
  * queued for the coroutine that it runs. */
 bool co_sig_is_nudge(const siginfo_t *info);
+bool co_sig_is_nudge_value(uint64_t value);
+/* The one by that signal was handled, or taken out, or is about to be. */
+void co_sig_nudge_seen(struct co_m *m, int signo);
+/* lend.c.  What is queued for self, the caller, and blocked, is pending for its
+ * kernel thread from the one to the other.  Critical in between: one system
+ * call, which does not wait. */
+struct co_lent {
+	struct co_sig *first;
+};
+void co_lend(struct co *self, struct co_lent *l);
+/* taken  how many of each signal the call took; NULL: none.  Used up. */
+void co_lend_end(struct co *self, struct co_lent *l, uint16_t *taken);
 /* A kernel thread is about to poll, and lets in what some coroutine does; or
  * to sleep, and lets in nothing. */
 void co_sig_idle(struct co_m *m, bool polls);

@@ -17,6 +17,8 @@ enum co_fd_kind {
 	CO_FD_SOCKET,
 	CO_FD_PIPE,
 	CO_FD_OTHER,    /* tty, eventfd, ...: may wait, may not be asked to */
+	CO_FD_SIGNAL,   /* signalfd(2): what is in it, the reader decides */
+	CO_FD_EPOLL,    /* a set; OTHER while there is no signalfd */
 	CO_FD_FILE,     /* regular, directory, block: never waits in epoll */
 };
 

@@ -126,9 +126,8 @@ new_sig(void)
 	return s != NULL ? s : co_alloc(sizeof(*s));
 }
 
-/* Critical. */
-static void
-free_sig(struct co_sig *s)
+void
+co_sig_free(struct co_sig *s)
 {
 	co_lock(&free_lock);
 	s->next = free_sigs;
@@ -153,7 +152,7 @@ co_sig_gone(struct co *co)
 	co_lock(&co->lock);
 	while ((s = co->pending) != NULL) {
 		co->pending = s->next;
-		free_sig(s);
+		co_sig_free(s);
 	}
 	co->npending = co->sig_todo = 0;
 	co_unlock(&co->lock);
@@ -246,6 +245,12 @@ co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 static char nudge;
 
 bool
+co_sig_is_nudge_value(uint64_t value)
+{
+	return value == (uintptr_t)&nudge;
+}
+
+bool
 co_sig_is_nudge(const siginfo_t *info)
 {
 	return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &nudge;
@@ -256,13 +261,29 @@ co_sig_is_nudge(const siginfo_t *info)
 static void
 send_nudge(struct co *co, int signo)
 {
+	struct co_m *m = co->m;
 	siginfo_t info;
 
 	memset(&info, 0, sizeof(info));
 	info.si_signo = signo;
 	info.si_code = SI_QUEUE;
 	info.si_value.sival_ptr = &nudge;
-	sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), co->m->tid, signo, &info);
+	atomic_fetch_add(&m->nudging, 1);
+	atomic_fetch_or(&m->nudged, CO_SIGBIT(signo));
+	if (sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), m->tid, signo,
+		 &info) != 0)
+		atomic_fetch_and(&m->nudged, ~CO_SIGBIT(signo));
+	atomic_fetch_sub(&m->nudging, 1);
+}
+
+/* Who nudges counts itself, sets the bit, sends; who sees clears the bit, then
+ * looks for those who do: the bit is set as long as one may be there. */
+void
+co_sig_nudge_seen(struct co_m *m, int signo)
+{
+	atomic_fetch_and(&m->nudged, ~CO_SIGBIT(signo));
+	if (atomic_load(&m->nudging) > 0)
+		atomic_fetch_or(&m->nudged, CO_SIGBIT(signo));
 }
 
 int
@@ -287,13 +308,15 @@ co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 		s = NULL;
 		atomic_fetch_add(&co->npending, 1);
 	}
+	/* Before the look at sigwait: co_sig_watch() has the other order. */
+	atomic_fetch_add(&co->sigseq, 1);
 	wanted = !(co->sigmask & CO_SIGBIT(signo)) ||
 		 co->sigwait & CO_SIGBIT(signo);
 	if (wanted)
 		atomic_store(&co->sig_todo, 1);
 	co_unlock(&co->lock);
 	if (s != NULL)
-		free_sig(s);
+		co_sig_free(s);
 	if (wanted) {
 		won = co_claim(&co->parker, CO_SIGNAL, &parked);
 		if (won)
@@ -318,6 +341,30 @@ co_sig_mask(struct co *self)
 	return mask;
 }
 
+/* Before others, as in the kernel: what an instruction has brought about. */
+#define FIRST                                                                 \
+	(CO_SIGBIT(SIGSEGV) | CO_SIGBIT(SIGBUS) | CO_SIGBIT(SIGILL) |         \
+	 CO_SIGBIT(SIGTRAP) | CO_SIGBIT(SIGFPE) | CO_SIGBIT(SIGSYS))
+
+/* Under the lock: of those in set the lowest, and of its kind the oldest. */
+static struct co_sig **
+lowest(struct co *co, uint64_t set)
+{
+	struct co_sig **p;
+	uint64_t there = 0;
+	int sig;
+
+	for (p = &co->pending; *p != NULL; p = &(*p)->next)
+		there |= set & CO_SIGBIT((*p)->signo);
+	if (there & FIRST)
+		there &= FIRST;
+	sig = there != 0 ? __builtin_ctzll(there) + 1 : 0;
+	for (p = &co->pending; *p != NULL && (*p)->signo != sig;
+	     p = &(*p)->next)
+		;
+	return p;
+}
+
 bool
 co_sig_take(struct co *self, uint64_t set, struct co_sig *out)
 {
@@ -327,9 +374,8 @@ co_sig_take(struct co *self, uint64_t set, struct co_sig *out)
 		return false;
 	co_critical_begin();
 	co_lock(&self->lock);
-	for (p = &self->pending; (s = *p) != NULL; p = &s->next)
-		if (set & CO_SIGBIT(s->signo))
-			break;
+	p = lowest(self, set);
+	s = *p;
 	if (s != NULL) {
 		*p = s->next;
 		atomic_fetch_sub(&self->npending, 1);
@@ -337,7 +383,7 @@ co_sig_take(struct co *self, uint64_t set, struct co_sig *out)
 	co_unlock(&self->lock);
 	if (s != NULL) {
 		*out = *s;
-		free_sig(s);
+		co_sig_free(s);
 	}
 	co_critical_end();
 	return s != NULL;

@@ -65,7 +65,7 @@ static const char keeps[] =
 	"__pthread_rwlock_unlock pthread_barrier_init "
 	"sigaction __sigaction signal pthread_sigmask sigprocmask longjmp "
 	"_longjmp siglongjmp __longjmp_chk setcontext swapcontext sigpending "
-	"raise tgkill pthread_sigqueue sigaltstack vfork mq_close ";
+	"signalfd raise tgkill pthread_sigqueue sigaltstack vfork mq_close ";
 
 /* Not hooked (hooks.def goes before this list), and each may wait for long:
  * for a disk, a peer, a lock, or a slow descriptor under a stdio stream.

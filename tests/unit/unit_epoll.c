@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
-#include "hook/wait.h"
+#include "hook/sigfd.h"
 
 enum { SET = 7 };
 
@@ -51,6 +51,38 @@ kernel_poll(struct pollfd *p, nfds_t n, int timeout)
 	assert_int_equal(timeout, 0);
 	polls++;
 	return there;
+}
+
+/* There are no signalfds. */
+_Atomic int co_sigfds;
+
+void
+co_lend(struct co *self, struct co_lent *l)
+{
+	(void)self;
+	(void)l;
+	fail();
+}
+
+void
+co_lend_end(struct co *self, struct co_lent *l, uint16_t *taken)
+{
+	(void)self;
+	(void)l;
+	(void)taken;
+	fail();
+}
+
+int
+co_sigep_add(struct co *self, int epfd, struct epoll_event *to, int n, int max)
+{
+	(void)self;
+	(void)epfd;
+	(void)to;
+	(void)n;
+	(void)max;
+	fail();
+	return -1;
 }
 
 struct co_real real = {

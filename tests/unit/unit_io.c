@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "hook/iov.h"
+#include "hook/sigfd.h"
 #include "sched/log.h"
 
 #ifndef RWF_NOWAIT
@@ -279,6 +280,36 @@ pthread_testcancel(void)
 	assert_int_equal(region, 0);
 	handlers_may_run();
 	cancel_points++;
+}
+
+/* --- signalfds: there are none --- */
+
+_Atomic int co_sigfds;
+
+enum co_fd_kind
+co_sigfd_kind(int n)
+{
+	assert_int_equal(n, fd);
+	return CO_FD_OTHER;
+}
+
+ssize_t
+co_sigfd_try(struct co_io *io, const struct iovec *iov, int n, size_t want)
+{
+	(void)io;
+	(void)iov;
+	(void)n;
+	(void)want;
+	fail();
+	return -1;
+}
+
+enum co_why
+co_disarm(struct co_parker *p)
+{
+	(void)p;
+	fail();
+	return CO_NONE;
 }
 
 /* --- the scheduler --- */
