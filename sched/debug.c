@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* debug.c - the table of debug.h, and the note that leads to it. */
 #include "sched/debug.h"
+#include "sched/trace.h"
 #include "sched/watch.h"
 #include "sched/work.h"
 
@@ -36,6 +37,29 @@ const struct co_debug cohook_debug[] = {
 	{ "watched.pcs", CO_WATCH_PCS },
 	OF("watched.used", co_watched, used),
 	OF("watched.stack", co_watched, size),
+	AT("&watch", co_watch),
+	{ "watch.live", CO_WATCH_LIVE },
+	AT("&ring", co_ring),
+	AT("&events", co_event_names),
+	AT("&whys", co_why_names),
+	{ "events.n", CO_EVENTS },
+	{ "ring.most", CO_TRACE_RING },
+	OF("ring.n", co_ring, n),
+	OF("ring.until", co_ring, until),
+	OF("ring.from", co_ring, from),
+	OF("ring.taken", co_ring, taken),
+	OF("ring.of", co_ring, of),
+	{ "traced.size", sizeof(struct co_traced) },
+	OF("traced.seq", co_traced, seq),
+	OF("traced.time", co_traced, time),
+	OF("traced.call", co_traced, call),
+	OF("traced.what", co_traced, what),
+	OF("traced.us", co_traced, us),
+	OF("traced.id", co_traced, id),
+	OF("traced.other", co_traced, other),
+	OF("traced.tid", co_traced, tid),
+	OF("traced.event", co_traced, event),
+	OF("traced.woken", co_traced, woken),
 	{ "co.size", sizeof(struct co) },
 	OF("co.next", co, all_next),
 	OF("co.id", co, id),

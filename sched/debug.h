@@ -24,6 +24,11 @@
  *                                waits and regions by call, what blocked a
  *                                worker by place, stacks by a thread's
  *                                function (watch.h); all 0 unless asked for
+ *         &watch, &ring          int: the bit watch.live of it has an entry
+ *                                written into the ring for each event, until
+ *                                the time ring.until: trace.h says how that is
+ *                                read, and who may write
+ *         &events, &whys         of names: traced.event, traced.woken
  *         &slots, &workers, &ids the address of the slots, of how many there
  *                                are (int), of the next coroutine's id
  */

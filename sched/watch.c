@@ -6,6 +6,7 @@
 
 #include "ctx/sys.h"
 #include "sched/log.h"
+#include "sched/trace.h"
 #include "sched/watch.h"
 #include "sched/where.h"
 
@@ -71,39 +72,22 @@ by_call(struct co_watched *table, const char *call)
 
 /* --- waits --- */
 
-/* Seconds and microseconds, for a line of the log. */
-#define STAMP "%ld.%s"
-static long
-stamp(char us[8], int64_t now)
-{
-	long n = (long)(now / 1000 % 1000000);
-	int i;
-
-	us[6] = '\0';
-	for (i = 5; i >= 0; i--, n /= 10)
-		us[i] = (char)('0' + n % 10);
-	return (long)(now / 1000000000);
-}
-
 int64_t
 co_watch_park(const struct co *co, const char *call, uintptr_t what,
 	      int64_t deadline)
 {
 	int64_t now = co_now();
-	char us[8];
-	long s;
 
 	(void)co;
-	if (!(co_watch & CO_WATCH_TRACE))
-		return now;
-	s = stamp(us, now);
-	if (deadline == CO_FOREVER)
-		co_log(CO_TRACE, STAMP " park call=%s what=0x%lx", s, us, call,
-		       (unsigned long)what);
-	else
-		co_log(CO_TRACE, STAMP " park call=%s what=0x%lx us=%ld", s, us,
-		       call, (unsigned long)what,
-		       (long)((deadline - now) / 1000));
+	if (co_watch & CO_WATCH_EVENTS)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_PARK,
+			.time = now,
+			.call = call,
+			.what = what,
+			.us = deadline != CO_FOREVER ? (deadline - now) / 1000 :
+						       -1,
+		});
 	return now;
 }
 
@@ -111,15 +95,8 @@ void
 co_watch_wake(const struct co *co, const char *call, uintptr_t what,
 	      enum co_why woken, int64_t since)
 {
-	static const char *const why[] = {
-		[CO_NONE] = "nothing",    [CO_WOKEN] = "ready",
-		[CO_TIMEOUT] = "timeout", [CO_SIGNAL] = "signal",
-		[CO_CLOSED] = "close",
-	};
 	int64_t now = co_now();
 	struct co_watched *w;
-	char us[8];
-	long s;
 
 	(void)co;
 	if (co_watch & CO_WATCH_STATS) {
@@ -127,12 +104,15 @@ co_watch_wake(const struct co *co, const char *call, uintptr_t what,
 		if (w != NULL)
 			count(w, now - since);
 	}
-	if (!(co_watch & CO_WATCH_TRACE))
-		return;
-	s = stamp(us, now);
-	co_log(CO_TRACE, STAMP " wake call=%s what=0x%lx us=%ld by=%s", s, us,
-	       call, (unsigned long)what, (long)((now - since) / 1000),
-	       why[woken]);
+	if (co_watch & CO_WATCH_EVENTS)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_WAKE,
+			.woken = (uint8_t)woken,
+			.time = now,
+			.call = call,
+			.what = what,
+			.us = since != 0 ? (now - since) / 1000 : -1,
+		});
 }
 
 /* --- blocking regions --- */
@@ -140,14 +120,14 @@ co_watch_wake(const struct co *co, const char *call, uintptr_t what,
 void
 co_watch_begin(struct co *co, const char *call)
 {
-	char us[8];
-	long s;
-
 	co->watched = co_now();
-	if (!(co_watch & CO_WATCH_TRACE))
-		return;
-	s = stamp(us, co->watched);
-	co_log(CO_TRACE, STAMP " begin call=%s", s, us, call);
+	if (co_watch & CO_WATCH_EVENTS)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_BEGIN,
+			.time = co->watched,
+			.call = call,
+			.us = -1,
+		});
 }
 
 void
@@ -155,8 +135,6 @@ co_watch_end(struct co *co)
 {
 	int64_t ns = co_now() - co->watched;
 	struct co_watched *w;
-	char us[8];
-	long s;
 
 	if (co->why == NULL || co->watched == 0)
 		return;
@@ -165,11 +143,14 @@ co_watch_end(struct co *co)
 		if (w != NULL)
 			count(w, ns);
 	}
-	if (co_watch & CO_WATCH_TRACE) {
-		s = stamp(us, co->watched + ns);
-		co_log(CO_TRACE, STAMP " end call=%s us=%ld", s, us, co->why,
-		       (long)(ns / 1000));
-	}
+	/* Where nobody looked on as it began, the time is an older one's. */
+	if (co_watch & CO_WATCH_TRACE || co->watched > co_ring.from)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_END,
+			.time = co->watched + ns,
+			.call = co->why,
+			.us = ns / 1000,
+		});
 	co->watched = 0;
 }
 
@@ -314,20 +295,23 @@ co_seen_takeover(struct co_slot *s, struct co_m *m, struct co *co)
 	uintptr_t pc[CO_WATCH_PCS] = { 0 };
 	const char *call = co != NULL ? co->why : NULL;
 	struct co_watched *w = NULL;
-	char us[8];
 	bool fresh;
-	long sec;
 
 	CO_PROBE3(takeover, s->id, co != NULL ? co->id : 0, call);
 	if (!co_watch || co == NULL)
 		return;
+	if (co_watch & CO_WATCH_EVENTS)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_TAKEOVER,
+			.time = co_now(),
+			.other = co->id,
+			.call = call,
+			.us = -1,
+		});
+	if (!(co_watch & CO_WATCH_BLAME))
+		return;
 	m->blamed = NULL;
 	m->blamed_at = co_now();
-	if (co_watch & CO_WATCH_TRACE) {
-		sec = stamp(us, m->blamed_at);
-		co_log(CO_TRACE, STAMP " takeover id=%ld call=%s", sec, us,
-		       (long)co->id, call != NULL ? call : "");
-	}
 	if (co_watch_where(co, pc, CO_WATCH_PCS) > 0)
 		w = by_place(call != NULL ? call : unhooked, pc, &fresh);
 	m->blamed = w; /* else it runs: it tells itself when it is back */
@@ -394,15 +378,16 @@ void
 co_seen_spawn(const struct co *co)
 {
 	const struct co *self = co_tls.self;
-	char us[8];
-	long s;
 
 	CO_PROBE3(spawn, co->id, co->fn, self != NULL ? self->id : 0);
-	if (!(co_watch & CO_WATCH_TRACE))
-		return;
-	s = stamp(us, co_now());
-	co_log(CO_TRACE, STAMP " spawn id=%ld fn=0x%lx", s, us, (long)co->id,
-	       (unsigned long)(uintptr_t)co->fn);
+	if (co_watch & CO_WATCH_EVENTS)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_SPAWN,
+			.time = co_now(),
+			.other = co->id,
+			.what = (uintptr_t)co->fn,
+			.us = -1,
+		});
 }
 
 /* From the lowest page that is there.  Pages of memory of nobody's file are
@@ -459,17 +444,17 @@ co_watch_stack(const struct co *co)
 void
 co_seen_exit(struct co *co)
 {
-	char us[8];
-	long s;
-
 	CO_PROBE1(exit, co->id);
 	if (!co_watch)
 		return;
 	co_watch_stack(co);
-	if (!(co_watch & CO_WATCH_TRACE))
-		return;
-	s = stamp(us, co_now());
-	co_log(CO_TRACE, STAMP " exit id=%ld", s, us, (long)co->id);
+	if (co_watch & CO_WATCH_EVENTS)
+		co_trace_event((struct co_traced){
+			.event = CO_EV_EXIT,
+			.time = co_now(),
+			.other = co->id,
+			.us = -1,
+		});
 }
 
 /* The child's own are counted from here. */
@@ -484,6 +469,7 @@ co_watch_forked(void)
 __attribute__((destructor)) static void
 ends(void)
 {
+	co_trace_end();
 	if (say_at_exit && co_active)
 		co_report(co_log_fd() >= 0 ? co_log_fd() : 2);
 }

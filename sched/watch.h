@@ -12,6 +12,9 @@ enum {
 	CO_WATCH_TRACE = 1,  /* each park and wake is a line in the log */
 	CO_WATCH_STATS = 2,  /* all is counted */
 	CO_WATCH_BLAME = 4,  /* who blocks a worker is looked for */
+	CO_WATCH_LIVE = 8,   /* each park and wake is an entry of trace.h's
+			      * ring: set from outside, at any time */
+	CO_WATCH_EVENTS = CO_WATCH_TRACE | CO_WATCH_LIVE,
 };
 extern int co_watch;
 
