@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 # bash completion of cohook(1).
 
+# Those that run under it.
+_cohook_pids()
+{
+	grep -ls libcohook.so /proc/[0-9]*/maps 2>/dev/null | cut -d / -f 3
+}
+
 _cohook()
 {
 	local cur=$2 prev=$3 i word command=
@@ -69,10 +75,7 @@ _cohook()
 			COMPREPLY=($(compgen -W "$options" -- "$cur"))
 			;;
 		*)
-			# Those that run under it.
-			COMPREPLY=($(compgen -W "$(grep -ls libcohook.so \
-				/proc/[0-9]*/maps 2>/dev/null |
-				cut -d / -f 3)" -- "$cur"))
+			COMPREPLY=($(compgen -W "$(_cohook_pids)" -- "$cur"))
 			;;
 		esac
 		return
@@ -107,6 +110,8 @@ _cohook()
 		;;
 	*)
 		COMPREPLY=($(compgen -c -- "$cur"))
+		[ "$command" != trace ] ||
+			COMPREPLY+=($(compgen -W "$(_cohook_pids)" -- "$cur"))
 		[ "$COMP_CWORD" != 1 ] || COMPREPLY+=($(compgen -W \
 			'run check stat trace ps dump top' -- "$cur"))
 		;;

@@ -191,6 +191,7 @@ launch_library(void)
 
 /* --- running it --- */
 
+bool launch_set;
 static bool quiet;
 
 /* In front of what is preloaded already, and once. */
@@ -224,6 +225,7 @@ set(const struct option_of *o, const char *argument)
 		refuse(o->variable, name, argument);
 	free(name);
 	setenv(o->variable, argument != NULL ? argument : o->value, 1);
+	launch_set = true;
 }
 
 /* getopt_long(3)'s tables: ours, and a command's own. */
@@ -275,8 +277,11 @@ launch_options(int argc, char **argv, const struct launch_more *more_options)
 			bool ours = more_options != NULL;
 
 			printf("usage: cohook %s%s[options] PROGRAM "
-			       "[ARG...]\n\n", ours ? argv[0] : "",
+			       "[ARG...]\n", ours ? argv[0] : "",
 			       ours ? " " : "");
+			if (strcmp(argv[0], "trace") == 0)
+				printf("       cohook trace [options] PID\n");
+			printf("\n");
 			for (m = more_options; ours && m->name != NULL; m++)
 				launch_option_line(stdout, m->letter, m->name,
 						   m->meta, "", m->help);

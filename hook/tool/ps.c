@@ -516,7 +516,7 @@ list_json(struct live *l, bool stacks)
 
 /* --- the commands --- */
 
-static pid_t
+pid_t
 pid_of(const char *s)
 {
 	char *end;

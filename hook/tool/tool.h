@@ -67,6 +67,8 @@ enum { LAUNCH_MORE = 8 };
  * may be NULL. */
 int launch_options(int argc, char **argv,
 		   const struct launch_more *more_options);
+/* One of the options that all have was among them. */
+extern bool launch_set;
 _Noreturn void launch_exec(char **argv);
 /* libcohook.so, wherever it is; ends the program if it is nowhere. */
 const char *launch_library(void);
@@ -88,6 +90,8 @@ const char *check_reason(const char *file);
 int cmd_ps(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+/* Ends the program, with status 2, if that is none. */
+pid_t pid_of(const char *s);
 
 /* --- calls.c: what becomes of libc's calls --- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* trace.c - `cohook trace': run a program, and print each wait.
+/* trace.c - `cohook trace': run a program, and print each wait.  (Of one that
+ * runs already: trace_live.c.)
  *
  * The library writes lines for its log (sched/watch.c); that is a FIFO which we
  * read, so the program's own output is its own, and it never waits for us for
@@ -14,24 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hook/tool/live.h"
+#include "hook/tool/trace.h"
 
-static bool json;
 static const char *output;
-static const char *calls, *fds, *ids;
-static FILE *out;
-
-/* One line of the log. */
-struct event {
-	long pid, tid, id; /* id 0: none */
-	double time;       /* CLOCK_MONOTONIC, s */
-	char what[16];     /* park, wake, ...; "log": text is all */
-	char call[64], by[16];
-	uint64_t object, fn;
-	long us;    /* -1: none */
-	long other; /* the coroutine that it is about; 0 */
-	const char *text;
-};
 
 /* --- reading --- */
 
@@ -81,220 +67,13 @@ parse(const char *line, struct event *e)
 		e->other = strtol(text, NULL, 10);
 }
 
-/* Its descriptor; -1: none.  As in ps.c. */
-static int
-fd_of(const struct event *e)
-{
-	static const uint64_t FIRST_ADDRESS = 1 << 22;
-	const struct call *call = call_of(e->call);
-
-	if (e->object >= FIRST_ADDRESS || e->call[0] == '\0' ||
-	    (strcmp(e->what, "park") != 0 && strcmp(e->what, "wake") != 0))
-		return -1;
-	if ((call != NULL && call->on_fd) ||
-	    (e->object != 0 && strstr(e->call, "poll") != NULL))
-		return (int)e->object;
-	return -1;
-}
-
-/* --- choosing --- */
-
-static bool
-in_list(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-	const char *p = list;
-
-	for (; p != NULL; p = strchr(p, ',')) {
-		p += *p == ',';
-		if (strncmp(p, word, n) == 0 && (p[n] == ',' || p[n] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-static bool
-number_in(const char *list, long n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%ld", n);
-	return n >= 0 && in_list(list, text);
-}
-
-static bool
-wanted(const struct event *e)
-{
-	if (calls != NULL && !in_list(calls, e->call))
-		return false;
-	if (fds != NULL && !number_in(fds, fd_of(e)))
-		return false;
-	return ids == NULL || number_in(ids, e->id) ||
-	       (e->other != 0 && number_in(ids, e->other));
-}
-
-/* --- printing --- */
-
-static const char *
-time_text(char *buf, size_t size, long us)
-{
-	if (us < 10000)
-		snprintf(buf, size, "%ld us", us);
-	else if (us < 10000000)
-		snprintf(buf, size, "%ld ms", us / 1000);
-	else
-		snprintf(buf, size, "%.1f s", (double)us / 1e6);
-	return buf;
-}
-
-/* The function that a thread begins with, by what is mapped now. */
-static char *
-function(const struct event *e)
-{
-	static struct live *l;
-	static long of;
-	struct module *m;
-	char *why = NULL, *name;
-
-	if (e->fn == 0)
-		return NULL;
-	if (l == NULL || of != e->pid) {
-		if (l != NULL)
-			live_close(l);
-		l = live_open((pid_t)e->pid, &why);
-		free(why);
-		of = e->pid;
-	}
-	name = l != NULL ? live_symbol(l, e->fn, &m) : NULL;
-	return name;
-}
-
-/* A line of the log that is no event, broken at column 80. */
-static void
-print_text(const char *text)
-{
-	enum { INDENT = 13, WIDTH = 79 };
-	size_t n;
-
-	while (strlen(text) > WIDTH - INDENT) {
-		for (n = WIDTH - INDENT; n > 0 && text[n] != ' '; n--)
-			;
-		if (n == 0)
-			break;
-		fprintf(out, "%*s%.*s\n", INDENT, "", (int)n, text);
-		text += n + 1;
-	}
-	fprintf(out, "%*s%s\n", INDENT, "", text);
-}
-
-static void
-print(const struct event *e, double since)
-{
-	int fd = fd_of(e);
-	char took[32], *name;
-
-	if (strcmp(e->what, "log") == 0) {
-		print_text(e->text);
-		return;
-	}
-	fprintf(out, "%12.6f ", e->time - since);
-	/* Whoever sees to the end of another is of no interest. */
-	if (strcmp(e->what, "exit") == 0)
-		name = format("#%ld", e->other);
-	else
-		name = e->id != 0 ? format("#%ld", e->id) : format("-");
-	fprintf(out, strcmp(e->what, "exit") == 0 ? "%-6s %s" : "%-6s %-8s",
-		name, e->what);
-	free(name);
-	if (e->call[0] != '\0')
-		fprintf(out, " %s", e->call);
-	if (strcmp(e->what, "takeover") == 0)
-		fprintf(out, " of #%ld%s", e->other,
-			e->call[0] != '\0' ? "" : ", in no call of ours");
-	if (fd >= 0)
-		fprintf(out, " fd %d", fd);
-	else if (e->object != 0)
-		fprintf(out, " 0x%lx", (unsigned long)e->object);
-	if (e->us >= 0)
-		fprintf(out,
-			strcmp(e->what, "park") == 0 ? ", %s at most" :
-						       ", after %s",
-			time_text(took, sizeof(took), e->us));
-	if (e->by[0] != '\0')
-		fprintf(out, ": %s", e->by);
-	if (strcmp(e->what, "spawn") == 0) {
-		name = function(e);
-		if (name != NULL)
-			fprintf(out, " #%ld in %s", e->other, name);
-		else
-			fprintf(out, " #%ld in 0x%lx", e->other,
-				(unsigned long)e->fn);
-		free(name);
-	}
-	fprintf(out, "\n");
-}
-
-static void
-print_json(const struct event *e)
-{
-	int fd = fd_of(e);
-	char *name;
-
-	fprintf(out, "{\"event\": ");
-	json_string_to(out, e->what);
-	fprintf(out, ", \"pid\": %ld, \"kernel_thread\": %ld", e->pid, e->tid);
-	if (e->id != 0)
-		fprintf(out, ", \"coroutine\": %ld", e->id);
-	if (strcmp(e->what, "log") == 0) {
-		fprintf(out, ", \"text\": ");
-		json_string_to(out, e->text);
-		fprintf(out, "}\n");
-		return;
-	}
-	fprintf(out, ", \"time\": %.6f", e->time);
-	if (e->call[0] != '\0') {
-		fprintf(out, ", \"call\": ");
-		json_string_to(out, e->call);
-	}
-	if (fd >= 0)
-		fprintf(out, ", \"fd\": %d", fd);
-	else if (e->object != 0)
-		fprintf(out, ", \"address\": \"0x%lx\"",
-			(unsigned long)e->object);
-	if (e->us >= 0)
-		fprintf(out, ", \"%s\": %ld",
-			strcmp(e->what, "park") == 0 ? "timeout_us" : "us",
-			e->us);
-	if (e->by[0] != '\0') {
-		fprintf(out, ", \"by\": ");
-		json_string_to(out, e->by);
-	}
-	if (e->other != 0)
-		fprintf(out, ", \"id\": %ld", e->other);
-	name = function(e);
-	if (name != NULL) {
-		fprintf(out, ", \"function\": ");
-		json_string_to(out, name);
-		free(name);
-	}
-	fprintf(out, "}\n");
-}
-
 static void
 line(const char *text)
 {
-	static double since;
 	struct event e;
 
 	parse(text, &e);
-	if (since == 0)
-		since = e.time;
-	if (!wanted(&e))
-		return;
-	if (json)
-		print_json(&e);
-	else
-		print(&e, since);
+	trace_show(&e);
 }
 
 /* --- the FIFO --- */
@@ -383,8 +162,8 @@ follow(pid_t child, int fd)
 	for (;;) {
 		while (read_some(fd))
 			;
-		fflush(out);
-		if (ferror(out))
+		fflush(trace_options.out);
+		if (ferror(trace_options.out))
 			p.fd = -1; /* nobody reads us: it runs all the same */
 		if (waitpid(child, &status, WNOHANG) == child)
 			break;
@@ -392,7 +171,7 @@ follow(pid_t child, int fd)
 	}
 	while (read_some(fd))
 		;
-	fflush(out);
+	fflush(trace_options.out);
 	return status;
 }
 
@@ -402,7 +181,7 @@ static void
 take_json(const char *argument)
 {
 	(void)argument;
-	json = true;
+	trace_options.json = true;
 }
 
 static void
@@ -414,19 +193,32 @@ take_output(const char *argument)
 static void
 take_calls(const char *argument)
 {
-	calls = argument;
+	trace_options.calls = argument;
 }
 
 static void
 take_fds(const char *argument)
 {
-	fds = argument;
+	trace_options.fds = argument;
 }
 
 static void
 take_ids(const char *argument)
 {
-	ids = argument;
+	trace_options.ids = argument;
+}
+
+/* A process id and nothing else; 0: a program.  One of such a name is ./123. */
+static pid_t
+pid_alone(char **argv)
+{
+	size_t digits = strspn(argv[0], "0123456789");
+
+	if (digits == 0 || argv[0][digits] != '\0' || argv[1] != NULL)
+		return 0;
+	if (launch_set)
+		die(2, "a process that runs has its settings already");
+	return pid_of(argv[0]);
 }
 
 int
@@ -436,14 +228,20 @@ cmd_trace(int argc, char **argv)
 		{ "calls", 'e', "CALLS", take_calls, "these alone: read,poll" },
 		{ "fds", 'f', "FDS", take_fds, "waits for these: 5,7" },
 		{ "coroutines", 'c', "IDS", take_ids, "of these alone: 1,3" },
-		{ "output", 'o', "FILE", take_output, "not to stderr" },
+		{ "output", 'o', "FILE", take_output, "there, not to stderr" },
 		{ "json", 'j', NULL, take_json, "a line each, for machines" },
 		{ NULL, 0, NULL, NULL, NULL },
 	};
 	int first = launch_options(argc, argv, more_options), fd, status;
-	pid_t child;
+	pid_t child = pid_alone(argv + first);
 
-	out = open_output(output);
+	if (child != 0 && output == NULL) {
+		trace_options.out = stdout; /* nobody else writes there */
+		return trace_live(child);
+	}
+	trace_options.out = open_output(output);
+	if (child != 0)
+		return trace_live(child);
 	fd = make_fifo();
 	setenv("COHOOK_LOG", format("trace:%s", fifo), 1);
 	child = child_fork(argv + first);
