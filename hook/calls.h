@@ -32,8 +32,8 @@ long co_tgsigqueueinfo_raw(const long a[6]);
 /* sigfd.c: signalfd(2) and signalfd4(2). */
 long co_signalfd_raw(long nr, const long a[6]);
 
-/* pin.c: of those that have no name in libc, or mean all threads there, what is
- * one thread's alone; false: it is for the kernel as it is. */
+/* number.c: of those that have no name in libc, or mean all threads there, what
+ * is one thread's alone; false: it is for the kernel as it is. */
 bool co_pin_syscall(long nr, const long a[6], long *ret);
 
 #endif

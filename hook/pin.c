@@ -16,6 +16,7 @@
 #include "ctx/sys.h"
 #include "hook/calls.h"
 #include "hook/old.h"
+#include "hook/pin.h"
 #include "hook/wait.h"
 #include "sched/log.h"
 
@@ -29,9 +30,8 @@ me(void)
 	return unlikely(co_active) && !co_tls.vforked ? co_tls.self : NULL;
 }
 
-/* The caller, if it is a coroutine, is pinned from now on. */
-static void
-pin(void)
+void
+co_pin_here(void)
 {
 	static _Atomic int said;
 
@@ -40,8 +40,7 @@ pin(void)
 				"it changes others may meet");
 }
 
-/* Whose id it is; 0 is the caller's. */
-static struct co *
+struct co *
 co_of_pid(pid_t tid)
 {
 	if (likely(!co_active) || co_tls.vforked)
@@ -91,7 +90,7 @@ co_pin_asked(void *request)
 {
 	struct request *q = request;
 
-	pin();
+	co_pin_here();
 	if (q->data_at >= 0)
 		q->arg[q->data_at] = SYS_ARG(q->data);
 	q->r = sys3(q->nr, q->arg[0], q->arg[1], q->arg[2]);
@@ -138,7 +137,7 @@ change(struct co *co, long nr, long a, long b, long c, int who_at, int data_at,
 
 	arg[who_at] = 0;
 	if (co == co_tls.self) {
-		pin();
+		co_pin_here();
 		return sys3(nr, arg[0], arg[1], arg[2]);
 	}
 	if (co->pinned != NULL) {
@@ -163,7 +162,7 @@ co_pinned_tid(struct co *co)
 {
 	/* It is asked what it is told is its id, and is pinned with that. */
 	if (co == co_tls.self)
-		pin();
+		co_pin_here();
 	else if (co->pinned == NULL)
 		change(co, SYS_gettid, 0, 0, 0, 0, -1, NULL, 0);
 	return co->pinned != NULL ? co->pinned->tid : 0;
@@ -332,7 +331,7 @@ begin_own(struct co *co)
 {
 	if (co != co_tls.self || co->tcb.clear_tid == NULL)
 		return false;
-	pin();
+	co_pin_here();
 	if (co->pinned == NULL)
 		return false;
 	*co->tcb.clear_tid = co->pinned->tid;
@@ -414,7 +413,7 @@ COHOOK_EXPORT int
 nice(int by)
 {
 	if (by != 0)
-		pin();
+		co_pin_here();
 	return real.nice(by);
 }
 
@@ -424,7 +423,7 @@ COHOOK_EXPORT int
 unshare(int flags)
 {
 	if (flags != 0)
-		pin();
+		co_pin_here();
 	return real.unshare(flags);
 }
 CO_CALL(unshare);
@@ -432,7 +431,7 @@ CO_CALL(unshare);
 COHOOK_EXPORT int
 setns(int fd, int type)
 {
-	pin();
+	co_pin_here();
 	return real.setns(fd, type);
 }
 CO_CALL(setns);
@@ -442,7 +441,7 @@ COHOOK_EXPORT int
 setfsuid(uid_t uid)
 {
 	if (me() != NULL && uid != (uid_t)sys1(SYS_setfsuid, -1))
-		pin();
+		co_pin_here();
 	return real.setfsuid(uid);
 }
 CO_CALL(setfsuid);
@@ -451,7 +450,7 @@ COHOOK_EXPORT int
 setfsgid(gid_t gid)
 {
 	if (me() != NULL && gid != (gid_t)sys1(SYS_setfsgid, -1))
-		pin();
+		co_pin_here();
 	return real.setfsgid(gid);
 }
 CO_CALL(setfsgid);
@@ -466,7 +465,7 @@ capset(void *header, const void *data)
 		return real.capset(header, data);
 	if (h.pid == self->tid)
 		h.pid = 0;
-	pin();
+	co_pin_here();
 	return answer(sys2(SYS_capset, &h, data));
 }
 CO_CALL(capset);
@@ -571,7 +570,7 @@ prctl(int option, ...)
 			return get_name(self, (char *)(uintptr_t)a);
 		if (of_a_thread(option) &&
 		    !(option == PR_CAP_AMBIENT && a == PR_CAP_AMBIENT_IS_SET))
-			pin();
+			co_pin_here();
 	}
 	return real.prctl(option, a, b, c, d);
 }
@@ -586,7 +585,7 @@ co_timer_create(int (*create)(clockid_t, struct sigevent *, void *),
 	struct co *co;
 
 	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		pin(); /* the kernel thread's own time, and nobody else's */
+		co_pin_here(); /* the kernel thread's own time, and nobody else's */
 	if (likely(me() == NULL) || ev == NULL ||
 	    !co_get(&mine, ev, sizeof(mine)) ||
 	    mine.sigev_notify != SIGEV_THREAD_ID)
@@ -595,7 +594,7 @@ co_timer_create(int (*create)(clockid_t, struct sigevent *, void *),
 	if (co == NULL)
 		return create(clock, ev, timer);
 	if (co == co_tls.self)
-		pin();
+		co_pin_here();
 	if (co->pinned == NULL) { /* another's, which we cannot tell yet */
 		errno = EINVAL;
 		return -1;
@@ -649,89 +648,6 @@ ptrace(enum __ptrace_request request, ...)
 	data = va_arg(ap, void *);
 	va_end(ap);
 	if (request != PTRACE_TRACEME)
-		pin();
+		co_pin_here();
 	return real.ptrace(request, pid, addr, data);
-}
-
-/* --- by their numbers, for want of a name, or of the same meaning --- */
-
-/* Which argument is a thread's id; -1: none is. */
-static int
-tid_at(long nr, const long a[6])
-{
-	enum { IOPRIO_WHO_PROCESS = 1 };
-
-	switch (nr) {
-	case SYS_sched_getaffinity: /* says how many bytes */
-	case SYS_sched_setattr:
-	case SYS_sched_getattr:
-		return 0;
-	case SYS_getpriority: /* is 20 less the nice value */
-		return (int)a[0] == PRIO_PROCESS ? 1 : -1;
-	case SYS_ioprio_set:
-	case SYS_ioprio_get:
-		return (int)a[0] == IOPRIO_WHO_PROCESS ? 1 : -1;
-	default:
-		return -1;
-	}
-}
-
-/* Does it change, or measure, the calling thread alone? */
-static bool
-is_the_threads(long nr, const long a[6])
-{
-	enum { JOIN_SESSION_KEYRING = 1, SET_REQKEY_KEYRING = 14 };
-
-	switch (nr) {
-	case SYS_sched_setattr:
-	case SYS_ioprio_set:
-	case SYS_seccomp:
-	case SYS_set_mempolicy:
-#ifdef SYS_landlock_restrict_self
-	case SYS_landlock_restrict_self:
-#endif
-	/* Unlike libc's, which are for all threads. */
-	case SYS_setuid:
-	case SYS_setgid:
-	case SYS_setreuid:
-	case SYS_setregid:
-	case SYS_setresuid:
-	case SYS_setresgid:
-	case SYS_setgroups:
-		return true;
-	case SYS_keyctl:
-		return a[0] == JOIN_SESSION_KEYRING ||
-		       a[0] == SET_REQKEY_KEYRING;
-	case SYS_perf_event_open:
-		return (pid_t)a[1] == 0;
-	case SYS_ptrace:
-		return a[0] != PTRACE_TRACEME;
-	default:
-		return false;
-	}
-}
-
-bool
-co_pin_syscall(long nr, const long a[6], long *ret)
-{
-	struct co *co;
-	int at = tid_at(nr, a);
-	long arg[6], r;
-	bool its = is_the_threads(nr, a);
-
-	co = at >= 0 ? co_of_pid((pid_t)a[at]) : NULL;
-	if (its && (at < 0 || co == co_tls.self))
-		pin();
-	if (co == NULL)
-		return false;
-	memcpy(arg, a, sizeof(arg));
-	arg[at] = co_kernel_tid(co);
-	if (its && co != co_tls.self && co->pinned == NULL)
-		r = -ESRCH; /* another's that has none of its own */
-	else
-		r = sys6(nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
-	*ret = r < 0 ? -1 : r;
-	if (r < 0)
-		errno = (int)-r;
-	return true;
 }
