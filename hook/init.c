@@ -113,6 +113,7 @@ co_start_now(void)
 	co_holder_init();
 	co_life_init();
 	co_signals_init();
+	co_pin_init();
 	if (co_start(workers()) != 0) {
 		co_signals_undo();
 		co_log(CO_WARN, "the runtime cannot start (descriptors or "

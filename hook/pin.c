@@ -429,6 +429,17 @@ unshare(int flags)
 CO_CALL(unshare);
 
 COHOOK_EXPORT int
+personality(unsigned long persona)
+{
+	enum { ASKS = 0xffffffff };
+
+	if (persona != ASKS)
+		co_pin_here();
+	return real.personality(persona);
+}
+CO_CALL(personality);
+
+COHOOK_EXPORT int
 setns(int fd, int type)
 {
 	co_pin_here();
@@ -517,6 +528,26 @@ get_name(struct co *self, char *user)
 	return -1;
 }
 
+/* Main's, from before it was a coroutine: no thread begins with one. */
+static int deathsig;
+
+void
+co_pin_init(void)
+{
+	sys2(SYS_prctl, PR_GET_PDEATHSIG, &deathsig);
+}
+
+static int
+get_deathsig(const struct co *self, void *user)
+{
+	int sig = self == co_main_alive ? deathsig : 0;
+
+	if (co_put(user, &sig, sizeof(sig)))
+		return 0;
+	errno = EFAULT;
+	return -1;
+}
+
 /* What changes the thread alone, prctl(2). */
 static bool
 of_a_thread(int option)
@@ -568,6 +599,8 @@ prctl(int option, ...)
 			return set_name(self, (const char *)(uintptr_t)a);
 		if (option == PR_GET_NAME)
 			return get_name(self, (char *)(uintptr_t)a);
+		if (option == PR_GET_PDEATHSIG && self->pinned == NULL)
+			return get_deathsig(self, (void *)(uintptr_t)a);
 		if (of_a_thread(option) &&
 		    !(option == PR_CAP_AMBIENT && a == PR_CAP_AMBIENT_IS_SET))
 			co_pin_here();

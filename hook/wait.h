@@ -195,6 +195,7 @@ void co_fork_init(void);
 /* pin.c: another thread asks the caller to change itself; it comes as if it were
  * a signal of that number. */
 void co_pin_asked(void *request);
+void co_pin_init(void);
 /* The id by which the kernel knows co's state: that of the caller itself (0), of
  * a pinned one's thread, or of one that has never been changed. */
 pid_t co_kernel_tid(const struct co *co);
