@@ -24,6 +24,7 @@ co_lock(struct co_lock *l)
 {
 	uint32_t free_ = 0;
 
+	co_faulty_lock();
 	if (!atomic_compare_exchange_strong_explicit(&l->word, &free_, 1,
 						     memory_order_acquire,
 						     memory_order_relaxed))
@@ -45,6 +46,7 @@ co_unlock(struct co_lock *l)
 {
 	if (atomic_exchange_explicit(&l->word, 0, memory_order_release) == 2)
 		sys_futex_wake(&l->word, 1);
+	co_faulty_unlock();
 }
 
 /* And a full barrier: what was done under the lock is there for all, before the

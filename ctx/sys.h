@@ -25,8 +25,18 @@ long co_faulty_syscall6(long nr, long a, long b, long c, long d, long e,
 			long f);
 long co_faulty_futex_wait(void *word, uint32_t value,
 			  const struct timespec *deadline);
+void co_faulty_lock(void);
+void co_faulty_unlock(void);
 #else
 #define CO_SYSCALL6 co_syscall6
+static inline void
+co_faulty_lock(void)
+{
+}
+static inline void
+co_faulty_unlock(void)
+{
+}
 #endif
 
 #define SYS_ARG(x) ((long)(x))

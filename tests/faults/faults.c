@@ -19,13 +19,13 @@
 #include "tests/faults/faults.h"
 
 /* Beyond any errno. */
-enum { AGAIN = 4096, SHORT };
+enum { AGAIN = 4096, SHORT, LATE };
 
 /* --- the table: what, how often, and how often it was --- */
 
-enum class { hidden, retry, visible, deadly, CLASSES };
+enum class { hidden, retry, visible, deadly, late, CLASSES };
 static const char *const class_names[] = { "hidden", "retry", "visible",
-					   "deadly" };
+					   "deadly", "late" };
 
 /* Every real call has a number, and so have the runtime's own. */
 enum call {
@@ -34,6 +34,10 @@ enum call {
 #include "hook/hooks.def"
 #undef HOOK
 #undef ALIAS
+	C_sys_before, /* any system call of the runtime's own */
+	C_sys_after,
+	C_sys_lock,
+	C_sys_unlock,
 	C_sys_epoll_ctl,
 	C_sys_epoll_wait,
 	C_sys_futex_wait,
@@ -62,7 +66,7 @@ enum { FAULTS = sizeof(faults) / sizeof(*faults) };
 
 static struct co_real sound; /* the real calls, really */
 static _Atomic uint64_t seed, drawn;
-static _Atomic int on;
+static _Atomic int on, on_late;
 
 static uint32_t
 draw(void)
@@ -129,6 +133,7 @@ cohook_faults(uint64_t with, const char *rules)
 	int known;
 
 	atomic_store(&on, 0);
+	atomic_store(&on_late, 0);
 	for (f = faults; f < faults + FAULTS; f++)
 		f->rate = 0;
 	while (*rules != '\0') {
@@ -143,6 +148,8 @@ cohook_faults(uint64_t with, const char *rules)
 			if (fits(f, rules, (size_t)(eq - rules))) {
 				f->rate = (unsigned)rate;
 				known = 1;
+				if (f->class == late && rate > 0)
+					atomic_store(&on_late, 1);
 			}
 		if (!known)
 			return -1;
@@ -785,8 +792,32 @@ try_vec(enum call number, int dir, const long a[6])
 				 a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-long
-co_faulty_syscall6(long nr, long a, long b, long c, long d, long e, long f)
+static void
+be_late(enum call where)
+{
+	struct timespec nap = { 0, 0 };
+
+	if (!atomic_load_explicit(&on_late, memory_order_relaxed) ||
+	    befalls(where, NULL, NULL) == 0)
+		return;
+	nap.tv_nsec = (long)below(1u << (10 + below(9)));
+	co_syscall6(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+}
+
+void
+co_faulty_lock(void)
+{
+	be_late(C_sys_lock);
+}
+
+void
+co_faulty_unlock(void)
+{
+	be_late(C_sys_unlock);
+}
+
+static long
+faulty_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	int what = 0;
 	long r;
@@ -819,6 +850,17 @@ co_faulty_syscall6(long nr, long a, long b, long c, long d, long e, long f)
 	return co_syscall6(nr, a, b, c, d, e, f);
 }
 
+long
+co_faulty_syscall6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long r;
+
+	be_late(C_sys_before);
+	r = faulty_syscall6(nr, a, b, c, d, e, f);
+	be_late(C_sys_after);
+	return r;
+}
+
 /* Woken, and for nothing. */
 long
 co_faulty_futex_wait(void *word, uint32_t value,
@@ -826,6 +868,7 @@ co_faulty_futex_wait(void *word, uint32_t value,
 {
 	int what = befalls(C_sys_futex_wait, NULL, NULL);
 
+	be_late(C_sys_before);
 	if (what != 0)
 		return what == SHORT ? 0 : -what;
 	return co_syscall6(SYS_futex, (long)word,
