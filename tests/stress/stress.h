@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* stress.h - the frame of a stress program: seed, time, claims, watchdog.
  *
- *     prog [SEED [SECONDS]]       the seed is printed; 0 or none: a new one
+ *     prog [SEED [SECONDS]]       the seed is printed; 0 or none: a new one;
+ *                                 SECONDS may be 0.2
  *
  * A stress program is plain POSIX C, ends by itself and with status 0, bare
  * and under cohook.  Which thread runs when is not in the seed's power, so the
@@ -256,16 +257,16 @@ open_fds(void)
 static inline void
 begin(int argc, char **argv, const char *what)
 {
-	int seconds = argc > 2 ? atoi(argv[2]) : 5;
+	double seconds = argc > 2 ? atof(argv[2]) : 5;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
 	if (seed == 0)
 		seed = ((uint64_t)now_ns() ^ (uint64_t)getpid() << 40) >> 8;
-	if (argc > 3 || seconds < 1) {
+	if (argc > 3 || !(seconds > 0 && seconds < 1e6)) {
 		fprintf(stderr, "usage: %s [SEED [SECONDS]]\n", argv[0]);
 		exit(2);
 	}
-	printf("%s: seed %llu, %d seconds\n", what, (unsigned long long)seed,
+	printf("%s: seed %llu, %g seconds\n", what, (unsigned long long)seed,
 	       seconds);
 	if (cohook_faults_seed != NULL && cohook_faults_seed() != 0)
 		printf("%s: seed of the faults %llu\n", what,
@@ -274,7 +275,7 @@ begin(int argc, char **argv, const char *what)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, watchdog);
 	alarm((unsigned)seconds + GRACE_SECONDS);
-	time_over = now_ns() + seconds * INT64_C(1000000000);
+	time_over = now_ns() + (int64_t)(seconds * 1e9);
 }
 
 #endif
