@@ -229,6 +229,7 @@ life(void *arg)
 		co_ctx_set_fp(co->fp);
 		if (co_on_life_begin != NULL)
 			co_on_life_begin(co);
+		co_sig_handle(); /* what was sent before it first ran */
 		co->result = co->fn(co->arg);
 		if (!ends_our_way(co)) {
 			co->real_exit = 1;

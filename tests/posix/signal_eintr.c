@@ -895,6 +895,35 @@ TEST(pthread_kill_reaches_just_the_waiting_thread_it_names)
 	world_end();
 }
 
+/* It waits for nothing, and asks nobody. */
+static void *
+spins_until_handled(void *arg)
+{
+	int want = thr_num(arg);
+
+	while (handled < want)
+		;
+	return NULL;
+}
+
+TEST(a_signal_is_handled_that_came_before_the_threads_first_line)
+{
+	pthread_t th;
+	int i;
+
+	world_begin();
+	on(SIGUSR1, counts, 0);
+	let_through(SIGUSR1);
+	for (i = 1; i <= 10; i++) {
+		th = thr_start(spins_until_handled, thr_ptr(i));
+		OK(pthread_kill(th, SIGUSR1));
+		thr_join(th);
+		CHECK_INT(handled, i);
+		CHECK(pthread_equal(handled_in, th));
+	}
+	world_end();
+}
+
 TEST(pthread_kill_with_0_only_asks_and_bad_signals_are_EINVAL)
 {
 	OK(pthread_kill(pthread_self(), 0));
