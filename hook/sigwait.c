@@ -42,20 +42,12 @@ send_to(struct co *co, siginfo_t *info, int gone)
 	if (sig == 0)
 		return 0;
 	if (co->pinned != NULL)
-		return info->si_code == SI_TKILL
-			       ? (int)-sys3(SYS_tgkill, pid, co->pinned->tid,
-					    sig)
-			       : (int)-sys4(SYS_rt_tgsigqueueinfo, pid,
-					    co->pinned->tid, sig, info);
+		return co_sig_send(co->pinned, info);
 	/* Blocked, it is the coroutine's, wherever that runs then; blocked by a
 	 * handler, the kernel keeps it until that is over. */
 	if (co == co_tls.self &&
 	    (co->in_handler || !(co->sigmask & CO_SIGBIT(sig))))
-		return info->si_code == SI_TKILL
-			       ? (int)-sys3(SYS_tgkill, pid, sys0(SYS_gettid),
-					    sig)
-			       : (int)-sys4(SYS_rt_tgsigqueueinfo, pid,
-					    sys0(SYS_gettid), sig, info);
+		return co_sig_send(co->m, info);
 	/* What stops, continues or kills acts on the process. */
 	if (!co_is_handled(sig) && !(co->sigmask & CO_SIGBIT(sig)))
 		return (int)-sys2(SYS_kill, pid, sig);

@@ -591,6 +591,9 @@ co_sig_handle(void)
 	if (self != NULL && co_sig_any(self))
 		co_sig_run_pending(self);
 }
+/* To that kernel thread; 0, or what pthread_kill(3) says then.  info is another
+ * thread's to send: its code is SI_TKILL or SI_QUEUE. */
+int co_sig_send(const struct co_m *m, const siginfo_t *info);
 /* Queue a signal for co, and wake it: its handler runs on its own stack.
  * 0, or EAGAIN. */
 int co_sig_queue(struct co *co, int signo, const siginfo_t *info);

@@ -98,7 +98,9 @@ co_pin(void)
 		left = co_slot_leave(self->m);
 		if (left) {
 			self->m->pinned = 1;
+			co_lock(&self->lock); /* whoever queues signals looks */
 			self->pinned = self->m;
+			co_unlock(&self->lock);
 			co_tls.nopark++;
 		}
 		co_exit();

@@ -287,10 +287,24 @@ co_sig_nudge_seen(struct co_m *m, int signo)
 }
 
 int
+co_sig_send(const struct co_m *m, const siginfo_t *info)
+{
+	long pid = sys0(SYS_getpid);
+
+	/* That code is the kernel's to give. */
+	if (info->si_code == SI_TKILL)
+		return (int)-sys3(SYS_tgkill, pid, m->tid, info->si_signo);
+	return (int)-sys4(SYS_rt_tgsigqueueinfo, pid, m->tid, info->si_signo,
+			  info);
+}
+
+int
 co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 {
 	struct co_sig *s = new_sig(), **p;
+	struct co_m *its = NULL;
 	bool parked, won = false, wanted;
+	int r = 0;
 
 	if (s == NULL)
 		return EAGAIN;
@@ -299,11 +313,14 @@ co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 	s->info = *info;
 	co_critical_begin();
 	co_lock(&co->lock);
+	/* Pinned meanwhile, it waits for those that it blocks in the kernel. */
+	if (info->si_code == SI_TKILL || info->si_code == SI_QUEUE)
+		its = co->sigmask & CO_SIGBIT(signo) ? co->pinned : NULL;
 	for (p = &co->pending; *p != NULL; p = &(*p)->next)
 		/* Standard signals do not queue, signal(7). */
 		if ((*p)->signo == signo && signo < 32)
 			break;
-	if (*p == NULL) {
+	if (*p == NULL && its == NULL) {
 		*p = s;
 		s = NULL;
 		atomic_fetch_add(&co->npending, 1);
@@ -317,7 +334,9 @@ co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 	co_unlock(&co->lock);
 	if (s != NULL)
 		co_sig_free(s);
-	if (wanted) {
+	if (its != NULL) {
+		r = co_sig_send(its, info);
+	} else if (wanted) {
 		won = co_claim(&co->parker, CO_SIGNAL, &parked);
 		if (won)
 			co_wake(&co->parker, parked);
@@ -328,7 +347,7 @@ co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 			send_nudge(co, signo);
 	}
 	co_critical_end();
-	return 0;
+	return r;
 }
 
 uint64_t
