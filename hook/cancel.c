@@ -33,12 +33,14 @@ on_cancel(int sig, siginfo_t *info, void *uc)
 
 	if (self == NULL ? co_tls.m != NULL : !self->cancel)
 		return;
-	if (co_tls.critical > 0 || co_parker()->state != CO_RUN)
+	if (co_tls.critical > 0 || co_parker()->state != CO_RUN) {
 		co_put_off(sig, info, uc);
-	else if (co_sig_is_nudge(info))
+	} else if (co_sig_is_nudge(info)) {
 		co_sig_run_pending(self);
-	else
+		co_sig_look_again(self);
+	} else {
 		glibcs(sig, info, uc);
+	}
 	errno = saved;
 }
 

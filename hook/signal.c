@@ -220,6 +220,8 @@ deliver_deferred(struct co_sig *s)
 			     &s->info);
 	else
 		deliver(s->signo, &s->info, NULL);
+	if (co_tls.self != NULL)
+		co_sig_look_again(co_tls.self);
 }
 
 static bool
@@ -279,6 +281,8 @@ trampoline(int sig, siginfo_t *info, void *ctx)
 	}
 	m = co_m();
 	deliver(sig, info, ctx);
+	if (co_tls.self != NULL)
+		co_sig_look_again(co_tls.self);
 	if (co_tls.self != NULL && co_tls.self->sigmask != *uc_mask(uc) &&
 	    !co_tls.self->uses_masks)
 		co_sig_mask_returns(co_tls.self, *uc_mask(uc));

@@ -377,7 +377,9 @@ wait_by_fd(struct co *self, uint64_t set, siginfo_t *got, int64_t deadline,
 	for (;;) {
 		seq = slot->seq[CO_IN];
 		r = take_now(self, set, got);
-		if (r != 0 || (woken == CO_SIGNAL && self->cancel))
+		/* Also where the descriptor woke it: both may have come. */
+		if (r != 0 ||
+		    (woken != CO_NONE && woken != CO_TIMEOUT && self->cancel))
 			break;
 		/* No handler between the look and the wait: it would not wake
 		 * us. */

@@ -591,6 +591,15 @@ co_sig_handle(void)
 	if (self != NULL && co_sig_any(self))
 		co_sig_run_pending(self);
 }
+/* Handlers have run between any two lines of self, the caller: a cancellation,
+ * or a signal that it is about to wait for, may have been seen by them alone
+ * (they look as they wait, and so does each nudge).  Its next wait looks. */
+static inline void
+co_sig_look_again(struct co *self)
+{
+	if (self->cancel || (self->sigwait != 0 && self->npending > 0))
+		atomic_store(&self->sig_todo, 1);
+}
 /* To that kernel thread; 0, or what pthread_kill(3) says then.  info is another
  * thread's to send: its code is SI_TKILL or SI_QUEUE. */
 int co_sig_send(const struct co_m *m, const siginfo_t *info);
