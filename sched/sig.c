@@ -7,6 +7,7 @@
  * blocks, nothing else: so the process gets a signal whenever anybody would.
  */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -298,6 +299,16 @@ co_sig_send(const struct co_m *m, const siginfo_t *info)
 			  info);
 }
 
+/* It did not run when we looked.  Had it been about to, it would have looked for
+ * what we had queued only after that; but its processor may have done these two
+ * in the other order. */
+static bool
+runs_after_all(struct co *co)
+{
+	sys2(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
+	return atomic_load(&co->state) == CO_S_RUNNING;
+}
+
 int
 co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 {
@@ -340,8 +351,9 @@ co_sig_queue(struct co *co, int signo, const siginfo_t *info)
 		won = co_claim(&co->parker, CO_SIGNAL, &parked);
 		if (won)
 			co_wake(&co->parker, parked);
-		else if (co != co_tls.self && co->state == CO_S_RUNNING &&
-			 (!(co->sigmask & CO_SIGBIT(signo)) || co->region))
+		else if (co != co_tls.self &&
+			 (!(co->sigmask & CO_SIGBIT(signo)) || co->region) &&
+			 (co->state == CO_S_RUNNING || runs_after_all(co)))
 			/* One that waits for it looks by itself, unless it
 			 * does so in the kernel. */
 			send_nudge(co, signo);
