@@ -4,14 +4,38 @@
 #     cmake -S . -B build -DCMAKE_INSTALL_PREFIX=/usr && cmake --build build
 #     cd build && cpack
 #
-# With the prefix /usr the library goes where Debian's multiarch has it.
+# With the prefix /usr the library goes where Debian's multiarch has it.  The
+# maintainer is whoever builds them, by $DEBFULLNAME and $DEBEMAIL as Debian's
+# own tools have it, or by git's user.name and user.email.
+
+# The first of these that says anything.
+function(cohook_maintainer part variable key otherwise)
+  set(value "$ENV{${variable}}")
+  find_program(GIT git)
+  mark_as_advanced(GIT)
+  if(value STREQUAL "" AND GIT)
+    execute_process(COMMAND ${GIT} config ${key}
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+      OUTPUT_VARIABLE value OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+  if(value STREQUAL "")
+    set(value "${otherwise}")
+  endif()
+  set(${part} "${value}" PARENT_SCOPE)
+endfunction()
+cmake_host_system_information(RESULT host QUERY FQDN)
+cohook_maintainer(name DEBFULLNAME user.name "cohook contributors")
+cohook_maintainer(email DEBEMAIL user.email "$ENV{USER}@${host}")
+set(COHOOK_MAINTAINER "${name} <${email}>" CACHE STRING
+  "Whoever answers for the packages: Name <address>")
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME cohook)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-set(CPACK_PACKAGE_CONTACT "cohook contributors <cohook@localhost>")
+set(CPACK_PACKAGE_CONTACT "${COHOOK_MAINTAINER}")
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/package_gzip.cmake)
 set(CPACK_VERBATIM_VARIABLES ON)
 
 set(CPACK_COMPONENTS_ALL lib dev tools)
@@ -55,6 +79,8 @@ foreach(pair lib:${soname} dev:libcohook-dev tools:cohook)
   list(GET pair 0 component)
   list(GET pair 1 package)
   install(FILES LICENSE RENAME copyright COMPONENT ${component}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
+  install(FILES CHANGELOG.md RENAME changelog COMPONENT ${component}
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
 endforeach()
 
