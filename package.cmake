@@ -46,6 +46,7 @@ set(CPACK_COMPONENT_DEV_DEPENDS lib)
 set(CPACK_COMPONENT_TOOLS_DEPENDS lib)
 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 find_program(DPKG_SHLIBDEPS dpkg-shlibdeps)
 mark_as_advanced(DPKG_SHLIBDEPS)
@@ -58,7 +59,14 @@ endif()
 set(soname libcohook${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIB_PACKAGE_NAME ${soname})
 set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+# What dpkg does when the library comes or goes, and what those that are linked
+# with it depend on.
+set(control ${PROJECT_BINARY_DIR}/package)
+file(WRITE ${control}/triggers "activate-noawait ldconfig\n")
+file(WRITE ${control}/shlibs
+  "libcohook ${PROJECT_VERSION_MAJOR} ${soname} (>= ${PROJECT_VERSION})\n")
+set(CPACK_DEBIAN_LIB_PACKAGE_CONTROL_EXTRA
+  ${control}/triggers ${control}/shlibs)
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libcohook-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME cohook)
@@ -74,6 +82,10 @@ set(CPACK_DEBIAN_TOOLS_DESCRIPTION "The command:
 cohook runs a program under the library, says beforehand what that would
 bring, and looks into live processes; with commands for gdb.")
 
+string(TIMESTAMP now "%a, %d %b %Y %H:%M:%S +0000" UTC)
+file(WRITE ${control}/changelog.Debian "cohook (${PROJECT_VERSION}-1) unstable; \
+urgency=medium\n\n  * Made by cpack; what is new is in changelog.gz.\n\n \
+-- ${COHOOK_MAINTAINER}  ${now}\n")
 foreach(pair lib:${soname} dev:libcohook-dev tools:cohook)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 component)
@@ -81,6 +93,8 @@ foreach(pair lib:${soname} dev:libcohook-dev tools:cohook)
   install(FILES LICENSE RENAME copyright COMPONENT ${component}
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
   install(FILES CHANGELOG.md RENAME changelog COMPONENT ${component}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
+  install(FILES ${control}/changelog.Debian COMPONENT ${component}
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package})
 endforeach()
 
