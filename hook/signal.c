@@ -140,6 +140,10 @@ choose(int sig, const siginfo_t *info, struct co *self)
 	if (self != NULL && (info->si_code == SI_TKILL || sig == SIGPIPE ||
 			     sig == SIGXFSZ))
 		return self;
+	if (self != NULL && self->to_self & CO_SIGBIT(sig)) {
+		self->to_self &= ~CO_SIGBIT(sig);
+		return self;
+	}
 	/* A pinned one too, though the kernel may choose it for others. */
 	if (self != NULL && self->pinned != NULL &&
 	    (info->si_code == SI_TIMER

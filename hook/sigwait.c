@@ -46,8 +46,11 @@ send_to(struct co *co, siginfo_t *info, int gone)
 	/* Blocked, it is the coroutine's, wherever that runs then; blocked by a
 	 * handler, the kernel keeps it until that is over. */
 	if (co == co_tls.self &&
-	    (co->in_handler || !(co->sigmask & CO_SIGBIT(sig))))
+	    (co->in_handler || !(co->sigmask & CO_SIGBIT(sig)))) {
+		if (info->si_code != SI_TKILL)
+			co->to_self |= CO_SIGBIT(sig);
 		return co_sig_send(co->m, info);
+	}
 	/* What stops, continues or kills acts on the process. */
 	if (!co_is_handled(sig) && !(co->sigmask & CO_SIGBIT(sig)))
 		return (int)-sys2(SYS_kill, pid, sig);

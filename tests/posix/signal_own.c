@@ -290,3 +290,77 @@ TEST(threads_are_made_and_end_in_a_hail_of_signals)
 		thr_join(th[i]);
 	OK(setitimer(ITIMER_REAL, &off, NULL));
 }
+
+/* --- what it sends itself --- */
+
+static void *
+sends_itself(void *arg)
+{
+	union sigval v = { .sival_int = 5 };
+	int i;
+
+	for (i = 1; i <= 20; i++) {
+		mine = 0;
+		OK(pthread_sigqueue(pthread_self(), SIGUSR1, v));
+		CHECK_INT(mine, 1);
+		OK(pthread_kill(pthread_self(), SIGUSR1));
+		CHECK_INT(mine, 2);
+		OK(raise(SIGUSR1));
+		CHECK_INT(mine, 3);
+		if (i % 5 == 0)
+			thr_ms(1);
+	}
+	return arg;
+}
+
+/* Handled before the call returns, and by itself, not by main. */
+TEST(what_a_thread_sends_itself_it_handles_at_once)
+{
+	pthread_t th[4];
+	int i;
+
+	handle(SIGUSR1);
+	innocent = 1;
+	for (i = 0; i < 4; i++)
+		th[i] = thr_start(sends_itself, NULL);
+	for (i = 0; i < 4; i++)
+		thr_join(th[i]);
+	CHECK_INT(wrong, 0);
+}
+
+static __thread volatile int deep, deepest;
+
+static void
+sends_again(int sig)
+{
+	union sigval v = { .sival_int = 6 };
+
+	if (++deep > deepest)
+		deepest = deep;
+	if (++mine == 1) {
+		OK(pthread_sigqueue(pthread_self(), sig, v));
+		CHECK_INT(mine, 1);
+	}
+	deep--;
+	if (innocent)
+		atomic_fetch_add(&wrong, 1);
+}
+
+static void *
+handles_again(void *arg)
+{
+	OK(raise(SIGUSR2));
+	CHECK_INT(mine, 2);
+	CHECK_INT(deepest, 1);
+	return arg;
+}
+
+TEST(what_a_handler_sends_itself_comes_after_it)
+{
+	struct sigaction sa = { .sa_handler = sends_again };
+
+	OK(sigaction(SIGUSR2, &sa, NULL));
+	innocent = 1;
+	thr_join(thr_start(handles_again, NULL));
+	CHECK_INT(wrong, 0);
+}
