@@ -513,6 +513,30 @@ read_rest(struct co_io *io, struct iovec *iov, int n, size_t want, ssize_t r)
 	return co_msg_rest(io, &t, (size_t)r, co_recv_least(io, want, 0), 0);
 }
 
+bool
+co_is_memory(struct co *self, const struct iovec *v, int n)
+{
+	enum { PAGE = 4096, MOST = 1 << 20 };
+	uintptr_t at, lo, hi;
+	char byte;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		lo = (uintptr_t)v[i].iov_base;
+		hi = lo + v[i].iov_len;
+		if (lo >= self->memory[0] && hi <= self->memory[1])
+			continue;
+		if (v[i].iov_len > MOST)
+			return false;
+		for (at = lo; at < hi; at = (at | (PAGE - 1)) + 1)
+			if (!co_get(&byte, (void *)at, 1))
+				return false;
+		self->memory[0] = lo;
+		self->memory[1] = hi;
+	}
+	return true;
+}
+
 static ssize_t
 read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 {
@@ -529,7 +553,7 @@ read_vec(struct co_io *io, struct iovec *iov, int n, size_t want)
 			    : try_vec(io, iov, n);
 	while (co_io_again(io, r));
 	if (sock)
-		co_fd_note_empty(io, r, want);
+		co_fd_note_empty(io, r, want, iov, n);
 	if (unlikely(io->slot->flags & CO_FDF_LOWAT) && sock && r > 0)
 		r = read_rest(io, iov, n, want, r);
 	return r;

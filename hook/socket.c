@@ -174,7 +174,7 @@ recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 out:
 	/* As libraries read that poll before they read again. */
 	if (!(flags & ~(MSG_DONTWAIT | MSG_NOSIGNAL)))
-		co_fd_note_empty(&io, r, n);
+		co_fd_note_empty(&io, r, n, &(struct iovec){ buf, n }, 1);
 	if (done > 0) {
 		errno = io.saved_errno;
 		return (ssize_t)done;

@@ -129,12 +129,20 @@ co_fd_known_empty(const struct co_fd *s, uint32_t seq)
 	       s->shared_at == co_fd_shares;
 }
 
-/* A read of up to n bytes that began at io->seq answered r. */
+/* All of it is memory.  (That it may be written to is not looked at: that would
+ * be to write.)  What was so once is not looked at again. */
+bool co_is_memory(struct co *self, const struct iovec *v, int n);
+
+/* A read of up to want bytes into v, which began at io->seq, answered r.  Short
+ * is also one that comes to where no memory is, though there is more. */
 static inline void
-co_fd_note_empty(struct co_io *io, ssize_t r, size_t n)
+co_fd_note_empty(struct co_io *io, ssize_t r, size_t want,
+		 const struct iovec *v, int n)
 {
 	io->slot->empty_seq = io->seq;
-	io->slot->empty = r > 0 ? (size_t)r < n : r < 0 && errno == EAGAIN;
+	io->slot->empty = r > 0 ? (size_t)r < want &&
+					  co_is_memory(io->self, v, n)
+				: r < 0 && errno == EAGAIN;
 }
 
 /* What kind of descriptor, asked of fstat(2) once. */

@@ -157,6 +157,7 @@ struct co {
 	uint32_t turn_gen;
 	struct co_m *pinned;    /* its own kernel thread, to its end */
 	uint8_t thread_timer;   /* pinned: a timer is for that thread */
+	uintptr_t memory[2];    /* from, to: was memory when last read into */
 	uint64_t to_self;       /* signals that it has sent itself, and not by
 	                         * tgkill(2), which would tell; its own */
 };

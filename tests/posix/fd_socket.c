@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #define BIG (8u << 20)
@@ -2348,4 +2349,69 @@ TEST(SO_RCVLOWAT_is_honoured)
 	take(s[0], 1000 - (size_t)n, (size_t)n);
 	leaves(th);
 	shut(s[0]);
+}
+
+/* --- a short read, though there is more --- */
+
+enum { ROOM = 64 << 10, SENT = 3 * ROOM };
+
+static void *
+sends_one(void *arg)
+{
+	most_likely();
+	CHECK_INT(send(*(int *)arg, "x", 1, 0), 1);
+	return NULL;
+}
+
+static void *
+sends_it_all(void *arg)
+{
+	static unsigned char buf[SENT];
+
+	pattern(buf, SENT, 0);
+	CHECK_INT(send(*(int *)arg, buf, SENT, 0), SENT);
+	return NULL;
+}
+
+/* The kernel gives what it could put there; the rest is still to be had. */
+static void
+short_of_memory(int by_poll)
+{
+	unsigned char *p = mmap(NULL, ROOM + SENT, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int s[2], there = 0, big = 4 * SENT;
+	struct pollfd ready;
+	pthread_t th;
+	ssize_t r;
+	char byte;
+
+	CHECK(p != MAP_FAILED);
+	CHECK_INT(mprotect(p + ROOM, SENT, PROT_NONE), 0);
+	tcp_pair(s);
+	CHECK_INT(setsockopt(s[1], SOL_SOCKET, SO_RCVBUF, &big, sizeof big), 0);
+	/* It has been waited for. */
+	th = party(sends_one, &s[0]);
+	CHECK_INT(read(s[1], &byte, 1), 1);
+	leaves(th);
+	th = party(sends_it_all, &s[0]);
+	leaves(th);
+	while (there < SENT) {
+		CHECK_INT(ioctl(s[1], FIONREAD, &there), 0);
+		usleep(1000);
+	}
+	r = read(s[1], p, ROOM + SENT);
+	CHECK(r > 0 && r <= ROOM);
+	check_pattern(p, (size_t)r, 0);
+	ready = (struct pollfd){ s[1], POLLIN, 0 };
+	if (by_poll)
+		CHECK_INT(poll(&ready, 1, -1), 1);
+	take(s[1], SENT - (size_t)r, (size_t)r);
+	munmap(p, ROOM + SENT);
+	shut_both(s);
+}
+
+TEST(what_a_read_had_no_memory_for_is_read_after)
+{
+	short_of_memory(0);
+	short_of_memory(1);
 }
