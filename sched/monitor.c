@@ -186,6 +186,18 @@ leave_files(void)
 		own_files = close_from_to(b + 1, ~0U) == 0;
 }
 
+/* Say that we sleep, then look once more: a worker that left its idle state
+ * before it could see us asleep is busy by now.  The other half is in
+ * co_monitor_nudge(). */
+static bool
+may_sleep(void)
+{
+	atomic_store(&asleep, 1);
+	busy = 0;
+	co_each_slot(look);
+	return !busy;
+}
+
 static void *
 monitor(void *arg)
 {
@@ -213,13 +225,9 @@ monitor(void *arg)
 		}
 		if (own_files)
 			co_deadlock_look();
-		/* Say so, then look once more: a worker that left its idle
-		 * state before it could see us asleep is busy by now. */
-		atomic_store(&asleep, 1);
-		busy = 0;
-		co_each_slot(look);
-		while (!busy && atomic_load(&asleep) && dump_wanted < 0)
-			sys_futex_wait(&asleep, 1, NULL);
+		if (may_sleep())
+			while (atomic_load(&asleep) && dump_wanted < 0)
+				sys_futex_wait(&asleep, 1, NULL);
 		atomic_store(&asleep, 0);
 		quiet = 0;
 	}
