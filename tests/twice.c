@@ -331,6 +331,10 @@ become(const struct run *r)
 	}
 	if (m->now)
 		setenv("COHOOK_START", "now", 1);
+	/* Ignored where a shell has put us in the background. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &inherited, NULL);
 	execl(r->prog->path, r->prog->path, r->name, (char *)NULL);
 	dprintf(STDERR_FILENO, "%s: %s\n", r->prog->path, strerror(errno));
