@@ -25,6 +25,27 @@ check_tasks(void)
 	CHECK(expect_co == NULL || n < WAITERS);
 }
 
+/* What they do, and how many of them have come to it: one who keeps a kernel
+ * thread keeps the next from that until somebody takes over. */
+static void *(*tasks_fn)(void *);
+static _Atomic int tasks_begun;
+
+static inline void *
+tasks_begin(void *arg)
+{
+	tasks_begun++;
+	return tasks_fn(arg);
+}
+
+static inline void
+tasks_wait(int all)
+{
+	while (tasks_begun < all)
+		sched_yield();
+	most_likely();
+	check_tasks();
+}
+
 /* Many wait in fn, until release lets them all go. */
 static inline void
 check_waiting(void *(*fn)(void *), void *arg, void (*release)(void *))
@@ -32,10 +53,11 @@ check_waiting(void *(*fn)(void *), void *arg, void (*release)(void *))
 	pthread_t th[WAITERS];
 	int i;
 
+	tasks_fn = fn;
+	tasks_begun = 0;
 	for (i = 0; i < WAITERS; i++)
-		th[i] = party(fn, arg);
-	most_likely();
-	check_tasks();
+		th[i] = party(tasks_begin, arg);
+	tasks_wait(WAITERS);
 	release(arg);
 	for (i = 0; i < WAITERS; i++)
 		leaves(th[i]);
