@@ -175,7 +175,8 @@ by_select(int fd)
 static int
 by_pselect(int fd)
 {
-	struct timespec ts = { LONG_MAX / 1000000000, 999999999 };
+	/* The last that is not for ever by itself. */
+	struct timespec ts = { LONG_MAX / 1000000000 - 1, 999999999 };
 	fd_set set;
 
 	FD_ZERO(&set);
@@ -215,11 +216,22 @@ by_recv_of_weeks(int fd)
 	return (int)recv(fd, &c, 1, MSG_PEEK);
 }
 
+static int
+by_recv_of_decades(int fd)
+{
+	struct timeval tv = { INT64_C(1) << 31, 0 };
+	char c;
+
+	CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv), 0);
+	return (int)recv(fd, &c, 1, MSG_PEEK);
+}
+
 TEST(times_that_never_come_are_for_ever)
 {
 	static int (*const by[])(int) = {
-		by_poll,    by_poll_of_many, by_ppoll, by_select,
-		by_pselect, by_epoll_wait,   by_recv,  by_recv_of_weeks,
+		by_poll,   by_poll_of_many,  by_ppoll,
+		by_select, by_pselect,       by_epoll_wait,
+		by_recv,   by_recv_of_weeks, by_recv_of_decades,
 	};
 	pthread_t th;
 	int s[2];
@@ -234,6 +246,83 @@ TEST(times_that_never_come_are_for_ever)
 		leaves(th);
 		CHECK_INT(read(s[0], &c, 1), 1);
 	}
+	shut_both(s);
+}
+
+/* --- times of which 16 or 32 bits hold too little --- */
+
+/* Milliseconds: 16 bits of them, and 32 bits of microseconds. */
+static const int long_ms[] = { 65536, 2 * 65536 + 1, 4294968 };
+static int ms;
+
+static int
+by_poll_in_ms(int fd)
+{
+	return poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, ms);
+}
+
+static int
+by_ppoll_in_ms(int fd)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * T_MS };
+
+	return ppoll(&(struct pollfd){ fd, POLLIN, 0 }, 1, &ts, NULL);
+}
+
+static int
+by_select_in_ms(int fd)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	return select(fd + 1, &set, NULL, NULL, &tv);
+}
+
+static int
+by_epoll_wait_in_ms(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int e = epoll_create1(0), r;
+
+	CHECK_INT(epoll_ctl(e, EPOLL_CTL_ADD, fd, &ev), 0);
+	r = epoll_wait(e, &ev, 1, ms);
+	shut(e);
+	return r;
+}
+
+static int
+by_recv_in_ms(int fd)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+	char c;
+
+	CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv), 0);
+	return (int)recv(fd, &c, 1, MSG_PEEK);
+}
+
+TEST(times_of_minutes_are_not_cut_short)
+{
+	static int (*const in_ms[])(int) = {
+		by_poll_in_ms,       by_ppoll_in_ms, by_select_in_ms,
+		by_epoll_wait_in_ms, by_recv_in_ms,
+	};
+	size_t i, k;
+	pthread_t th;
+	int s[2];
+	char c;
+
+	unix_pair(SOCK_STREAM, s);
+	ready_fd = s[1];
+	for (k = 0; k < COUNT(long_ms); k++)
+		for (i = 0; i < COUNT(in_ms); i++) {
+			ms = long_ms[k];
+			th = party(writes_later, NULL);
+			CHECK_INT(in_ms[i](s[0]), 1);
+			leaves(th);
+			CHECK_INT(read(s[0], &c, 1), 1);
+		}
 	shut_both(s);
 }
 

@@ -515,6 +515,27 @@ shares(int from, int to, int d)
 	check_that_it_waits(from, to);
 }
 
+/* The kernel's epoll has had that number of that file before. */
+TEST(a_number_that_comes_back_for_the_same_can_be_waited_for)
+{
+	int s[2], d, i, k;
+
+	for (i = 0; i < 4; i++) {
+		something(i, s);
+		for (k = 0; k < 3; k++) {
+			check_that_it_waits(s[0], s[1]);
+			d = dup(s[0]);
+			CHECK(d != -1);
+			shut(s[0]);
+			check_that_it_waits(d, s[1]);
+			CHECK_RET(dup2(d, s[0]), s[0]);
+			shut(d);
+		}
+		check_that_it_waits(s[0], s[1]);
+		shut_both(s);
+	}
+}
+
 TEST(every_kind_of_dup_shares_the_description)
 {
 	int s[2], d, i;
@@ -543,6 +564,26 @@ TEST(every_kind_of_dup_shares_the_description)
 		CHECK_INT(d, 300);
 		CHECK_INT(fcntl(d, F_GETFD), FD_CLOEXEC);
 		shares(s[0], s[1], d);
+		shut_both(s);
+	}
+}
+
+TEST(a_dup_is_nothing_like_the_number_that_it_has_to_be_above)
+{
+	int s[2], p[2], d, i;
+
+	for (i = 0; i < 4; i++) {
+		something(i, s);
+		unix_pair(i % 2 ? SOCK_STREAM : SOCK_DGRAM, p);
+		set_nonblocking(p[0], true);
+		d = fcntl(s[0], i < 2 ? F_DUPFD : F_DUPFD_CLOEXEC, p[0]);
+		CHECK(d > p[0]);
+		CHECK(!nonblocking(d));
+		check_that_it_waits(d, s[1]);
+		set_nonblocking(s[0], true);
+		CHECK_ERR(read(d, &(char){ 0 }, 1), EAGAIN);
+		shut(d);
+		shut_both(p);
 		shut_both(s);
 	}
 }

@@ -146,6 +146,9 @@ TEST(read_takes_a_length_far_beyond_the_data)
 	CHECK_RET(write(p[1], "abc", 3), 3);
 	CHECK_RET(read(p[0], buf, some(INT_MAX)), 3);
 	CHECK_INT(memcmp(buf, "abc", 3), 0);
+	CHECK_RET(write(p[1], "def", 3), 3);
+	CHECK_RET(read(p[0], buf, some((size_t)1 << 32)), 3);
+	CHECK_INT(memcmp(buf, "def", 3), 0);
 	free(buf);
 	shut_both(p);
 }
@@ -536,8 +539,8 @@ TEST(waiting_changes_no_flag_that_F_GETFL_shows)
 	a_pipe(p);
 	r = fcntl(p[0], F_GETFL);
 	w = fcntl(p[1], F_GETFL);
-	CHECK_INT(r & O_ACCMODE, O_RDONLY);
-	CHECK_INT(w & O_ACCMODE, O_WRONLY);
+	CHECK_INT(r & (O_ACCMODE | O_NONBLOCK), O_RDONLY);
+	CHECK_INT(w & (O_ACCMODE | O_NONBLOCK), O_WRONLY);
 	dr = fcntl(p[0], F_GETFD);
 	dw = fcntl(p[1], F_GETFD);
 	j.fd = p[1];

@@ -424,6 +424,65 @@ TEST(poll_never_gives_up_early)
 	shut_both(fds);
 }
 
+TEST(poll_of_several_never_gives_up_early)
+{
+	struct timespec ts = { 0, 20 * T_MS };
+	struct pollfd p[20];
+	int fds[2];
+	int64_t t;
+	nfds_t n;
+
+	a_pipe(fds);
+	for (n = 0; n < COUNT(p); n++)
+		p[n] = (struct pollfd){ fds[0], POLLIN, JUNK };
+	for (n = 2; n <= COUNT(p); n += 6) {
+		t = t_now();
+		CHECK_RET(poll(p, n, 20), 0);
+		CHECK(t_now() - t >= 20 * T_MS);
+		CHECK_INT(p[n - 1].revents, 0);
+		t = t_now();
+		CHECK_RET(ppoll(p, n, &ts, NULL), 0);
+		CHECK(t_now() - t >= 20 * T_MS);
+	}
+	shut_both(fds);
+}
+
+static void *
+reads_one(void *arg)
+{
+	CHECK_RET(read(*(int *)arg, &(char){ 0 }, 1), 1);
+	return NULL;
+}
+
+/* Whoever gives up takes only itself away. */
+TEST(poll_that_gives_up_leaves_the_others_waiting)
+{
+	struct timeval tv = { 0, 1000 };
+	struct pollfd p[20];
+	int fds[2], i;
+	pthread_t th;
+	fd_set set;
+
+	a_pipe(fds);
+	for (i = 0; i < (int)COUNT(p); i++)
+		p[i] = (struct pollfd){ fds[0], POLLIN, JUNK };
+	for (i = 0; i < 3; i++) {
+		th = party(reads_one, &fds[0]);
+		most_likely();
+		if (i == 0)
+			CHECK_RET(poll(p, 1, 1), 0);
+		if (i == 1)
+			CHECK_RET(poll(p, COUNT(p), 1), 0);
+		FD_ZERO(&set);
+		FD_SET(fds[0], &set);
+		if (i == 2)
+			CHECK_RET(select(fds[0] + 1, &set, NULL, NULL, &tv), 0);
+		CHECK_RET(write(fds[1], "x", 1), 1);
+		leaves(th);
+	}
+	shut_both(fds);
+}
+
 TEST(poll_of_any_negative_time_waits_for_ever)
 {
 	struct pollfd p = { .events = POLLIN };
@@ -677,6 +736,16 @@ TEST(poll_tells_how_a_connection_ends)
 	check_one(by_poll, s[0], 0, POLLHUP);
 	leaves(th);
 	shut_both(s);
+
+	/* Who waits for room as well. */
+	tcp_pair(s);
+	stuff(s[0]);
+	j.fd = s[1];
+	j.n = SHUT_WR;
+	th = party(shuts_down_later, &j);
+	check_one(by_poll, s[0], POLLOUT | POLLRDHUP, POLLRDHUP);
+	leaves(th);
+	shut_both(s);
 }
 
 TEST(poll_tells_a_reset)
@@ -869,6 +938,17 @@ TEST(select_without_sets_is_a_sleep)
 	t = t_now();
 	CHECK_RET(select(FD_SETSIZE, NULL, &none, NULL, &tv), 0);
 	CHECK(t_now() - t >= 700000);
+}
+
+TEST(without_descriptors_or_time_it_is_a_sleep_until_a_signal)
+{
+	start_ticking(0);
+	CHECK_ERR(select(0, NULL, NULL, NULL, NULL), EINTR);
+	CHECK_ERR(pselect(0, NULL, NULL, NULL, NULL, NULL), EINTR);
+	CHECK_ERR(poll(NULL, 0, -1), EINTR);
+	CHECK_ERR(ppoll(NULL, 0, NULL, NULL), EINTR);
+	stop_ticking();
+	CHECK(ticks >= 4);
 }
 
 TEST(select_for_no_time_does_not_wait)

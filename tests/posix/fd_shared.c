@@ -10,10 +10,12 @@
 
 #include "party.h"
 
-enum { THINGS = 7, WATCHES = 300 };
+enum { THINGS = 8, WATCHES = 300 };
 
 static int thing[THINGS], partner[THINGS];
 static int full; /* a pipe's writing end, with no room */
+static int accepts, connects;
+static struct sockaddr_in its;
 
 static void
 make_things(void)
@@ -48,9 +50,13 @@ make_things(void)
 	partner[i] = socket(AF_INET, SOCK_DGRAM, 0);
 	CHECK_INT(connect(partner[i++], (struct sockaddr *)&addr, sizeof addr),
 		  0);
+	accepts = i;
 	thing[i] = listener(&addr);
-	partner[i] = socket(AF_INET, SOCK_DGRAM, 0); /* nobody */
-	CHECK_INT(++i, THINGS);
+	partner[i++] = socket(AF_INET, SOCK_DGRAM, 0); /* nobody */
+	connects = i;
+	thing[i] = socket(AF_INET, SOCK_STREAM, 0);
+	partner[i++] = listener(&its);
+	CHECK_INT(i, THINGS);
 }
 
 static void
@@ -64,6 +70,16 @@ shut_things(void)
 	}
 }
 
+static void
+comes_and_goes(int s, int listens)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	if (connect(s, (struct sockaddr *)&its, sizeof its) == 0)
+		close(accept(listens, NULL, NULL));
+	connect(s, &nobody, sizeof nobody);
+}
+
 /* Each thing is waited for, for ever. */
 static void *
 waits(void *arg)
@@ -74,8 +90,10 @@ waits(void *arg)
 	for (;;) {
 		if (i == full)
 			(void)!write(thing[i], &c, 1);
-		else if (i == THINGS - 1)
+		else if (i == accepts)
 			accept(thing[i], NULL, NULL);
+		else if (i == connects)
+			comes_and_goes(thing[i], partner[i]);
 		else if (i % 2 == 0)
 			(void)!read(thing[i], &c, 1);
 		else

@@ -5,9 +5,12 @@
 #include "party.h"
 
 #include <limits.h>
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #define BIG (8u << 20)
@@ -248,7 +251,8 @@ so_error(int fd)
 
 TEST(socket_honours_its_type_bits)
 {
-	int s;
+	struct sockaddr_in addr;
+	int s, l;
 
 	s = socket(AF_INET, SOCK_STREAM, 0);
 	CHECK(!nonblocking(s));
@@ -257,7 +261,15 @@ TEST(socket_honours_its_type_bits)
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	CHECK(nonblocking(s));
 	CHECK_INT(fcntl(s, F_GETFD), 0);
+	CHECK_ERR(recv(s, &addr, 1, 0), EAGAIN);
+	CHECK_ERR(read(s, &addr, 1), EAGAIN);
 	shut(s);
+	l = listener(&addr);
+	s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	CHECK_ERR(connect(s, (struct sockaddr *)&addr, sizeof addr),
+		  EINPROGRESS);
+	shut(s);
+	shut(l);
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(!nonblocking(s));
 	CHECK_INT(fcntl(s, F_GETFD), FD_CLOEXEC);
@@ -337,6 +349,29 @@ TEST(accept_waits_and_tells_who_came)
 	shut(l);
 }
 
+TEST(accept_waits_where_the_highest_number_is_taken)
+{
+	struct rlimit rl, less;
+	struct job j;
+	pthread_t th;
+	int l = listener(&j.addr), s;
+
+	CHECK_INT(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	less = rl;
+	less.rlim_cur = 200;
+	CHECK_RET(dup2(l, 199), 199);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &less), 0);
+	th = party(connects_later, &j);
+	s = accept(l, NULL, NULL);
+	CHECK(s != -1 && s < 199);
+	leaves(th);
+	CHECK_INT(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	shut(199);
+	shut(s);
+	shut(j.made);
+	shut(l);
+}
+
 TEST(accept_does_without_an_address)
 {
 	struct job j;
@@ -379,6 +414,16 @@ TEST(accept_cuts_an_address_to_the_room_there_is)
 	shut(l);
 }
 
+static void *
+sends_one_byte_later(void *arg)
+{
+	struct job *j = arg;
+
+	most_likely();
+	CHECK_RET(send(j->made, "x", 1, 0), 1);
+	return NULL;
+}
+
 TEST(accept4_honours_its_flags_and_accept_inherits_none)
 {
 	struct job j;
@@ -392,6 +437,7 @@ TEST(accept4_honours_its_flags_and_accept_inherits_none)
 	leaves(th);
 	CHECK(nonblocking(s));
 	CHECK_INT(fcntl(s, F_GETFD), FD_CLOEXEC);
+	CHECK_ERR(recv(s, &(char){ 0 }, 1, 0), EAGAIN);
 	shut(s);
 	shut(j.made);
 
@@ -406,6 +452,9 @@ TEST(accept4_honours_its_flags_and_accept_inherits_none)
 	CHECK(!nonblocking(s));
 	CHECK_INT(fcntl(s, F_GETFD), 0);
 	CHECK_ERR(accept4(l, NULL, NULL, 1), EINVAL);
+	th = party(sends_one_byte_later, &j);
+	CHECK_RET(recv(s, &(char){ 0 }, 1, 0), 1);
+	leaves(th);
 	shut(s);
 	shut(j.made);
 	shut(l);
@@ -554,6 +603,9 @@ TEST(connect_leaves_no_flag_behind)
 	CHECK_INT(fcntl(s, F_GETFL), fl);
 	CHECK_INT(so_error(s), 0);
 	CHECK_ERR(connect(s, (struct sockaddr *)&addr, sizeof addr), EISCONN);
+	/* Nor is any forgotten that is set now. */
+	set_nonblocking(s, true);
+	CHECK_ERR(recv(s, &(char){ 0 }, 1, 0), EAGAIN);
 	shut(s);
 	shut(l);
 }
@@ -642,6 +694,32 @@ TEST(connect_waits_while_the_queue_of_the_listener_is_full)
 	shut(s);
 	shut(filler);
 	shut(a.l);
+}
+
+static void *
+shuts_a_listener_later(void *arg)
+{
+	most_likely();
+	shut(*(int *)arg);
+	return NULL;
+}
+
+/* The one whose queue was full is gone when it is asked again. */
+TEST(connect_that_waits_for_a_listener_that_goes_is_ECONNREFUSED)
+{
+	struct sockaddr_in addr;
+	int l, filler, s;
+	pthread_t th;
+
+	full_listener(&l, &addr, &filler);
+	s = socket(AF_INET, SOCK_STREAM, 0);
+	th = party(shuts_a_listener_later, &l);
+	CHECK_ERR(connect(s, (struct sockaddr *)&addr, sizeof addr),
+		  ECONNREFUSED);
+	leaves(th);
+	CHECK_INT(so_error(s), 0);
+	shut(s);
+	shut(filler);
 }
 
 TEST(a_non_blocking_connect_goes_by_the_book)
@@ -1968,8 +2046,12 @@ TEST(a_timeout_of_0_means_for_ever)
 
 	for (i = 0; i < 2; i++) {
 		tcp_pair(s);
-		if (i == 1)
+		if (i == 1) {
+			timeout(s[0], SO_RCVTIMEO, 0, 1000);
+			CHECK_ERR(recv(s[0], buf, 1, 0), EAGAIN);
 			timeout(s[0], SO_RCVTIMEO, 0, SHORT_US);
+			CHECK_ERR(recv(s[0], buf, 1, 0), EAGAIN);
+		}
 		timeout(s[0], SO_RCVTIMEO, 0, 0);
 		timeout(s[0], SO_SNDTIMEO, 0, 0);
 		check_timeout(s[0], SO_RCVTIMEO, 0, 0);
@@ -2004,6 +2086,9 @@ TEST(a_timeout_that_makes_no_sense_is_refused_and_changes_nothing)
 {
 	struct timeval tv = { 1, 1000000 };
 	int s = socket(AF_INET, SOCK_STREAM, 0), p[2];
+	struct job j;
+	pthread_t th;
+	char buf[8];
 
 	timeout(s, SO_RCVTIMEO, 3, 0);
 	CHECK_ERR(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv), EDOM);
@@ -2023,6 +2108,19 @@ TEST(a_timeout_that_makes_no_sense_is_refused_and_changes_nothing)
 		  ENOTSOCK);
 	shut_both(p);
 	shut(s);
+
+	/* None it is, and nothing else. */
+	tcp_pair(p);
+	tv = (struct timeval){ 0, -1 };
+	CHECK_ERR(setsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv),
+		  EDOM);
+	tv = (struct timeval){ 0, 1 };
+	CHECK_ERR(setsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &tv, 7), EINVAL);
+	j.fd = p[1];
+	th = party(sends_after_a_while, &j);
+	CHECK_RET(recv(p[0], buf, sizeof buf, 0), 3);
+	leaves(th);
+	shut_both(p);
 }
 
 /* Where the kernel's 64-bit times have option numbers of their own. */
@@ -2074,6 +2172,7 @@ TEST(a_dup_shares_the_timeouts)
  * another level; so have some of IP's own. */
 TEST(options_of_other_levels_are_not_taken_for_timeouts)
 {
+	struct ipv6_mreq group = { .ipv6mr_interface = 0 };
 	struct timeval tv = { 0, SHORT_US };
 	struct job j;
 	pthread_t th;
@@ -2095,6 +2194,17 @@ TEST(options_of_other_levels_are_not_taken_for_timeouts)
 	s6 = socket(AF_INET6, SOCK_DGRAM, 0);
 	if (s6 == -1)
 		return;
+	/* A group's length is not a timeout's. */
+	group.ipv6mr_interface = if_nametoindex("lo");
+	CHECK_INT(inet_pton(AF_INET6, "ff02::4242", &group.ipv6mr_multiaddr),
+		  1);
+	if (setsockopt(s6, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group,
+		       sizeof group) == 0)
+		CHECK_RET(setsockopt(s6, IPPROTO_IPV6, IPV6_LEAVE_GROUP, &group,
+				     sizeof group),
+			  0);
+	else
+		CHECK(errno != EINVAL);
 	CHECK_ERR(setsockopt(s6, IPPROTO_IPV6, IPV6_JOIN_GROUP, &tv, sizeof tv),
 		  EINVAL);
 	CHECK_ERR(

@@ -9,6 +9,8 @@
 #include <limits.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "thr.h"
 
@@ -335,6 +337,60 @@ TEST(threads_of_either_kind_meet_at_a_barrier)
 		thr_join(th[i]);
 	CHECK_INT(both.serial, 100);
 	OK(pthread_barrier_destroy(&both.bar));
+}
+
+/* --- descriptors --- */
+
+static int numbers[2];
+
+static void *
+gives_the_numbers_to_others(void *arg)
+{
+	int new[2];
+
+	OK(close(numbers[0]));
+	OK(close(numbers[1]));
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, new));
+	CHECK_INT(new[0], numbers[0]);
+	CHECK_INT(new[1], numbers[1]);
+	return arg;
+}
+
+static void *
+answers(void *arg)
+{
+	char c;
+
+	CHECK_INT(read(numbers[1], &c, 1), 1);
+	usleep(20000);
+	CHECK_INT(write(numbers[1], &c, 1), 1);
+	return arg;
+}
+
+TEST(a_number_that_a_kernel_thread_closes_is_new_to_all)
+{
+	struct timeval tv = { 0, 1000 };
+	pthread_t th;
+	int i;
+	char c;
+
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, numbers));
+	for (i = 0; i < 3; i++) {
+		if (i == 1)
+			OK(fcntl(numbers[0], F_SETFL, O_RDWR | O_NONBLOCK));
+		OK(setsockopt(numbers[0], SOL_SOCKET, SO_RCVTIMEO, &tv,
+			      sizeof tv));
+		CHECK_ERR(read(numbers[0], &c, 1), EAGAIN);
+		thr_join(start_native(gives_the_numbers_to_others, NULL));
+		th = i == 2 ? thr_start(answers, NULL) :
+			      start_native(answers, NULL);
+		CHECK_INT(write(numbers[0], "x", 1), 1);
+		CHECK_INT(read(numbers[0], &c, 1), 1);
+		CHECK_INT(c, 'x');
+		thr_join(th);
+	}
+	OK(close(numbers[0]));
+	OK(close(numbers[1]));
 }
 
 /* --- signals --- */

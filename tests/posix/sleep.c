@@ -473,6 +473,37 @@ TEST(sched_yield_in_a_loop_lets_readers_wake)
 	shut(p[1]);
 }
 
+static void *
+yields_until(void *arg)
+{
+	while (!__atomic_load_n((int *)arg, __ATOMIC_ACQUIRE))
+		CHECK_RET(sched_yield(), 0);
+	return NULL;
+}
+
+/* Not even where there are several, and always one that is ready. */
+TEST(several_who_yield_in_a_loop_let_all_others_wake)
+{
+	int p[3] = { 0 }, over = 0, i;
+	pthread_t r, w, e, y[5];
+
+	CHECK_INT(pipe(p), 0);
+	r = party(reads_then_tells, p);
+	for (i = 0; i < 5; i++)
+		y[i] = party(yields_until, i % 2 ? &p[2] : &over);
+	w = party(writes_after_a_sleep, &p[1]);
+	e = party(ends_it, &over);
+	yields_until(&p[2]);
+	yields_until(&over);
+	for (i = 0; i < 5; i++)
+		leaves(y[i]);
+	leaves(r);
+	leaves(w);
+	leaves(e);
+	shut(p[0]);
+	shut(p[1]);
+}
+
 /* A loop that never calls anything: whoever runs it must not keep the others
  * from running. */
 TEST(a_loop_that_never_waits_does_not_stop_the_others)

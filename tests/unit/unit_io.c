@@ -1027,6 +1027,20 @@ write_goes_on_until_all_is_sent(void **state)
 	assert_int_equal(errno, EDOM);
 }
 
+/* Whoever waits on a stream is not to write more than who finds room. */
+static void
+write_asks_for_no_more_than_linux_takes(void **state)
+{
+	const size_t most = 0x7ffff000;
+	volatile size_t much = (size_t)3 << 30; /* gcc knows the buffer */
+
+	(void)state;
+	WILL(SEND, .at = buf, .n = most, .gives = 4096);
+	WILL(SEND, .at = buf + 4096, .n = most - 4096,
+	     .gives = (ssize_t)most - 4096);
+	assert_int_equal(write(fd, buf, much), most);
+}
+
 static void
 write_reports_what_got_through_before_an_error(void **state)
 {
@@ -2030,6 +2044,7 @@ main(void)
 		IN(a_socket, a_borrowed_o_nonblock_is_not_the_programs),
 		IN(a_socket, a_call_that_says_not_to_wait_does_not),
 		IN(a_socket, write_goes_on_until_all_is_sent),
+		IN(a_socket, write_asks_for_no_more_than_linux_takes),
 		IN(a_socket, write_reports_what_got_through_before_an_error),
 		IN(a_socket, write_leaves_an_error_for_the_next),
 		IN(a_socket, write_reports_what_got_through_before_a_signal),
