@@ -64,6 +64,8 @@ workers(void)
 	return co_is_linked() ? 1 : co_cpus();
 }
 
+/* Allocators ask, in the middle of their own start: nothing is read or looked
+ * up here, which may allocate. */
 bool
 co_may_start(void)
 {
@@ -91,6 +93,9 @@ co_start_now(void)
 
 	if (likely(co_active))
 		return co_orphaned ? -1 : 0;
+	co_load();
+	if (co_active) /* COHOOK_START=now */
+		return 0;
 	if (!refused)
 		see_runtimes();
 	if (co_env.off || co_env.native || refused) {
@@ -130,9 +135,17 @@ co_start_now(void)
 	return 0;
 }
 
-__attribute__((constructor(101))) static void
-load(void)
+/* The loader runs the constructors of what the program needs before those of
+ * what is preloaded: whoever starts a thread there is told what the environment
+ * says as well. */
+__attribute__((constructor(101))) void
+co_load(void)
 {
+	static bool loaded;
+
+	if (likely(loaded))
+		return;
+	loaded = true;
 	co_real_init();
 	co_env_read();
 	co_exclude_init(co_env.exclude);

@@ -163,6 +163,8 @@ pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*fn)(void *),
 	uint64_t mask;
 	int err, saved = errno;
 
+	if (unlikely(!co_active))
+		co_load();
 	if (unlikely(co_exclude_any) && co_exclude_owns(fn, arg))
 		return co_create_native(th, attr, fn, arg);
 	if (unlikely(co_runtime_of(fn) == CO_RUNTIME_TEAM))

@@ -220,7 +220,8 @@ int co_sigmask(int how, const sigset_t *set, sigset_t *old);
 /* sigwait.c: a call of self, the caller, has failed, and with that goes a signal
  * to its thread: if it is blocked it is not to stay with the kernel thread. */
 void co_sig_own(struct co *self, int sig);
-int co_start_now(void);      /* init.c: start the runtime if it can be */
+void co_load(void);          /* init.c: read the environment, once */
+int co_start_now(void);      /* start the runtime if it can be */
 bool co_may_start(void);     /* it stands, or may yet */
 
 /* fdlife.c: a descriptor that a call of ours has just made. */

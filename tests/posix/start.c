@@ -12,11 +12,6 @@
 
 extern char **environ;
 
-TEST(what_blocks_works_before_all_constructors)
-{
-	CHECK_INT(start_lib_failed, 0);
-}
-
 /* This program again, that case, with these for stdout and stderr. */
 static void
 check_case(const char *name, int out)
@@ -37,6 +32,41 @@ check_case(const char *name, int out)
 	CHECK_INT(waitpid(pid, &status, 0), pid);
 	CHECK(WIFEXITED(status));
 	CHECK_INT(WEXITSTATUS(status), 0);
+}
+
+TEST(what_blocks_works_before_all_constructors)
+{
+	CHECK_INT(start_lib_failed, 0);
+}
+
+/* --- what the environment says --- */
+
+TEST(whoever_was_to_keep_away_has)
+{
+	const char *co = getenv("COHOOK"), *threads = getenv("COHOOK_THREADS");
+
+	if (co == NULL && threads == NULL)
+		return;
+	CHECK(start_lib_self == 0);
+	CHECK(cohook_self == NULL || cohook_self() == 0);
+}
+
+TEST(the_environment_counts_before_all_constructors)
+{
+	static const char *const is[][2] = {
+		{ "COHOOK", "0" },
+		{ "COHOOK_THREADS", "native" },
+	};
+	const char *expect = getenv("T_EXPECT");
+	size_t i;
+
+	CHECK(expect == NULL || start_lib_self != 0);
+	CHECK_INT(unsetenv("T_EXPECT"), 0);
+	for (i = 0; i < COUNT(is); i++) {
+		CHECK_INT(setenv(is[i][0], is[i][1], 1), 0);
+		check_case("whoever_was_to_keep_away_has", -1);
+		CHECK_INT(unsetenv(is[i][0]), 0);
+	}
 }
 
 /* --- whose output it is --- */

@@ -17,6 +17,9 @@
 #include "start_lib.h"
 
 int start_lib_failed = -1;
+int64_t start_lib_self;
+
+int64_t cohook_self(void) __attribute__((weak));
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int ran;
@@ -30,6 +33,8 @@ run(void)
 static void *
 sends(void *arg)
 {
+	if (cohook_self != NULL)
+		start_lib_self = cohook_self();
 	usleep(1000);
 	return send(*(int *)arg, "b", 1, 0) == 1 ? arg : NULL;
 }
