@@ -351,9 +351,12 @@ TEST(limits_and_signals_are_what_they_were)
 	static const int sigs[] = { SIGPIPE, SIGCHLD, SIGALRM, SIGURG,  SIGUSR1,
 				    SIGUSR2, SIGIO,   SIGSYS,  SIGSEGV, SIGBUS,
 				    SIGTERM, SIGINT,  SIGPROF };
+	unsigned long ignored = ~0UL;
 	struct sigaction sa;
+	char line[200];
 	sigset_t set;
 	size_t i;
+	FILE *f;
 
 	for (i = 0; i < COUNT(sigs); i++) {
 		CHECK_INT(sigaction(sigs[i], NULL, &sa), 0);
@@ -363,4 +366,13 @@ TEST(limits_and_signals_are_what_they_were)
 	CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
 	for (i = 1; i < 32; i++)
 		CHECK_INT(sigismember(&set, (int)i), i == SIGALRM);
+	/* The kernel is of the same opinion. */
+	f = fopen("/proc/self/status", "r");
+	CHECK(f != NULL);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "SigIgn: %lx", &ignored) == 1)
+			break;
+	fclose(f);
+	for (i = 0; i < COUNT(sigs); i++)
+		CHECK(!(ignored >> (sigs[i] - 1) & 1));
 }
