@@ -224,6 +224,16 @@ reached(clockid_t clock, struct timespec when)
 				       : t.tv_nsec >= when.tv_nsec;
 }
 
+/* An address of this run's own on the loopback: with a thousand runs in a row
+ * those before have left all ports of 127.0.0.1 in TIME_WAIT. */
+static inline uint32_t
+own_loopback(void)
+{
+	uint64_t s = seed ^ (uint64_t)getpid();
+
+	return UINT32_C(0x7f000000) | (1 + below(&s, 0xfffffd));
+}
+
 /* Now and then let others go first, or take a nap. */
 static inline void
 dawdle(uint64_t *r)

@@ -272,7 +272,7 @@ tcp_pair(int *fd)
 	int l = socket(AF_INET, SOCK_STREAM, 0);
 
 	CHECK(l != -1);
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_addr.s_addr = htonl(own_loopback());
 	OK(bind(l, (struct sockaddr *)&a, sizeof a));
 	OK(listen(l, 1));
 	OK(getsockname(l, (struct sockaddr *)&a, &len));
