@@ -4,6 +4,7 @@
  * A waiter is in the lot before it unlocks the mutex, so a signal sent under
  * the mutex cannot miss it.  The object holds its clock and whether it is
  * process-shared, nothing else; shared ones wait in the kernel. */
+#include "hook/calls.h"
 #include "hook/lock.h"
 
 /* In version 2.2.5 a condition was a pointer, made at its first use and freed
@@ -20,6 +21,7 @@ pthread_cond_destroy(pthread_cond_t *c)
 {
 	return real.pthread_cond_destroy(c);
 }
+CO_CALL(pthread_cond_destroy);
 
 static int
 wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t deadline)
@@ -64,6 +66,7 @@ pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 	}
 	return wait_until(c, m, CO_FOREVER);
 }
+CO_CALL(pthread_cond_wait);
 
 COHOOK_EXPORT int
 pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
@@ -108,6 +111,7 @@ pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
 						  : CLOCK_REALTIME,
 					  ts));
 }
+CO_CALL(pthread_cond_timedwait);
 
 /* Somebody may wait in libc all the same: one that began before the runtime
  * did, or through code that does not see us. */
@@ -118,6 +122,7 @@ pthread_cond_signal(pthread_cond_t *c)
 		return 0;
 	return real.pthread_cond_signal(c);
 }
+CO_CALL(pthread_cond_signal);
 
 COHOOK_EXPORT int
 pthread_cond_broadcast(pthread_cond_t *c)
@@ -126,6 +131,7 @@ pthread_cond_broadcast(pthread_cond_t *c)
 		co_lot_wake(c, INT_MAX);
 	return real.pthread_cond_broadcast(c);
 }
+CO_CALL(pthread_cond_broadcast);
 
 COHOOK_EXPORT int
 cnd_wait(cnd_t *c, mtx_t *m)

@@ -20,6 +20,11 @@
 	BY(when, name, version);                     \
 	COHOOK_EXPORT ret co_##when##_##name params
 
+CO_CALL_OF(pthread_cond_broadcast);
+CO_CALL_OF(pthread_cond_destroy);
+CO_CALL_OF(pthread_cond_signal);
+CO_CALL_OF(pthread_cond_timedwait);
+CO_CALL_OF(pthread_cond_wait);
 CO_CALL_OF(sched_setaffinity);
 CO_CALL_OF(sched_getaffinity);
 CO_CALL_OF(pthread_setaffinity_np);
@@ -40,8 +45,10 @@ of_libc(void *_Atomic *found, const char *name)
 /* --- until 2.3.2 a condition was a pointer, made at its first use --- */
 
 /* Whoever was linked with that has the room of today's, and gets one; of clocks
- * and of other processes he knew nothing.  Signals and waits are the same then,
- * and today's definitions are for both. */
+ * and of other processes he knew nothing.  Signals and waits are the same then.
+ * They have versions too, for who comes before us and asks for them by dlvsym(3),
+ * as libfaketime does: that passes by what has none, and would wait in libc for
+ * what is signalled here. */
 OLD(int, old, pthread_cond_init, 2.2.5,
     (pthread_cond_t * c, const pthread_condattr_t *attr))
 {
@@ -56,6 +63,33 @@ OLD(int, old, pthread_cond_init, 2.2.5,
 			return EINVAL;
 	}
 	return real.pthread_cond_init(c, NULL);
+}
+
+OLD(int, old, pthread_cond_destroy, 2.2.5, (pthread_cond_t * c))
+{
+	return co_call_pthread_cond_destroy(c);
+}
+
+OLD(int, old, pthread_cond_signal, 2.2.5, (pthread_cond_t * c))
+{
+	return co_call_pthread_cond_signal(c);
+}
+
+OLD(int, old, pthread_cond_broadcast, 2.2.5, (pthread_cond_t * c))
+{
+	return co_call_pthread_cond_broadcast(c);
+}
+
+OLD(int, old, pthread_cond_wait, 2.2.5,
+    (pthread_cond_t * c, pthread_mutex_t *m))
+{
+	return co_call_pthread_cond_wait(c, m);
+}
+
+OLD(int, old, pthread_cond_timedwait, 2.2.5,
+    (pthread_cond_t * c, pthread_mutex_t *m, const struct timespec *ts))
+{
+	return co_call_pthread_cond_timedwait(c, m, ts);
 }
 
 /* --- until 2.3.4 a set of CPUs was for 1024, and nobody said so --- */
