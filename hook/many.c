@@ -31,8 +31,21 @@ next(struct co_io *io)
 	io->deadline = -1;
 }
 
-/* Fewer have gone than were given: not for want of room, then.  What stopped
- * it is nobody's any more, and the count is the answer. */
+/* Fewer have gone than were given, and there is room: for want of it, and it has
+ * come since; or for an error.  Most errors are met again; that of a datagram on
+ * its way is told once, so it has been told, and the count is the answer. */
+static bool
+tells_once(int fd)
+{
+	int domain = AF_UNIX, type = SOCK_STREAM;
+	socklen_t n = sizeof(int);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n);
+	n = sizeof(int);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
+	return domain != AF_UNIX && type != SOCK_STREAM;
+}
+
 static bool
 has_room(int fd)
 {
@@ -167,7 +180,7 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	unsigned done = 0;
 	struct co_io io;
 	bool stopped;
-	int r = 0;
+	int r = 0, again = 0;
 
 	begin(&io, fd, CO_OUT, (unsigned)flags, "sendmmsg");
 	if (likely(io.slot == NULL) || n == 0)
@@ -186,7 +199,8 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 			if (done > 0 && co_in_error(fd))
 				goto out;
 			r = real.sendmmsg(fd, vec + done, n - done,
-					  flags | MSG_DONTWAIT);
+					  flags | again | MSG_DONTWAIT);
+			again = 0;
 		} while (co_io_again(&io, r));
 		if (r <= 0)
 			break;
@@ -195,6 +209,11 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 			break;
 		next(&io);
 		stopped = done < n && has_room(fd);
+		if (stopped && !tells_once(fd)) {
+			/* SIGPIPE has come already, if that is it. */
+			again = MSG_NOSIGNAL;
+			stopped = false;
+		}
 		if (!finish(&io, vec + done - 1, flags, &stopped) || stopped)
 			break;
 		next(&io);
