@@ -4,7 +4,8 @@
 
 http_client.py PORT FOLDER [THREADS [REQUESTS]]: FOLDER is what it serves.
 Plain requests, kept-alive and not, many in one packet, ranges, HEAD, what is
-not there, what was not changed, and a body sent to /echo if FOLDER has one."""
+not there, what was not changed, and a body sent to /echo if FOLDER has one.  With
+$RESTARTS the server restarts meanwhile."""
 import http.client
 import os
 import random
@@ -90,7 +91,21 @@ def client(i):
             if conn is None:
                 conn = http.client.HTTPConnection("127.0.0.1", port,
                                                   timeout=30)
-            one(conn, rnd, k)
+                used = False
+            try:
+                one(conn, rnd, k)
+            except (http.client.RemoteDisconnected, ConnectionError):
+                # A server may close one that was kept alive, and the request
+                # may cross that; on a new one it must be answered (RFC 9112,
+                # 9.3.1).
+                if not used or "RESTARTS" not in os.environ:
+                    raise
+                counted("asked again", True)
+                conn.close()
+                conn = http.client.HTTPConnection("127.0.0.1", port,
+                                                  timeout=30)
+                one(conn, rnd, k)
+            used = True
             if k % 10 == 9:
                 conn.close()
                 conn = None

@@ -76,13 +76,13 @@ restarts()
 {
 	local client
 
-	serves 20 120 >"$TMP/client" 2>&1 &
+	RESTARTS=1 serves 20 120 >"$TMP/client" 2>&1 &
 	client=$!
 	sleep 0.1
 	kill -USR1 "$server"
 	# Who comes while nobody listens yet is refused, bare as well.
 	wait "$client" || ! grep '^wrong' "$TMP/client" | grep -iv connection
-	until_true answers && serves 20 10
+	until_true answers && RESTARTS=1 serves 20 10
 }
 
 # In the child that has most.

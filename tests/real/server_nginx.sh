@@ -80,12 +80,12 @@ reloads()
 {
 	local client
 
-	serves 20 60 >"$TMP/client" 2>&1 &
+	RESTARTS=1 serves 20 60 >"$TMP/client" 2>&1 &
 	client=$!
 	sleep 0.1
 	kill -HUP "$server"
 	wait "$client" || ! grep '^wrong' "$TMP/client" | grep -iv connection
-	until_true answers && serves 20 10
+	until_true answers && RESTARTS=1 serves 20 10
 }
 
 # In the worker that has most.
