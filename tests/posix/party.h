@@ -151,23 +151,29 @@ set_nonblocking(int fd, bool on)
 	CHECK_INT(fcntl(fd, F_SETFL, fl), 0);
 }
 
-/* Writes the pattern until no more goes in; returns how much went. */
+/* Writes the pattern until no more goes in, nor a moment later, for TCP passes
+ * on what it has when it comes to it; returns how much went. */
 static inline size_t
 stuff(int fd)
 {
 	unsigned char buf[4096];
 	size_t all = 0;
+	bool full = false;
 	ssize_t n;
 
 	set_nonblocking(fd, true);
 	for (;;) {
 		pattern(buf, sizeof buf, all);
 		n = write(fd, buf, sizeof buf);
-		if (n == -1)
-			break;
-		all += (size_t)n;
+		if (n == -1) {
+			CHECK_INT(errno, EAGAIN);
+			if (full)
+				break;
+			most_likely();
+		}
+		full = n == -1;
+		all += n == -1 ? 0 : (size_t)n;
 	}
-	CHECK_INT(errno, EAGAIN);
 	set_nonblocking(fd, false);
 	return all;
 }
