@@ -206,6 +206,9 @@ prefetch(struct co_slot *s)
 	}
 }
 
+/* Fewer of them than this make up HELP (monitor.c): they take 10 us or more. */
+enum { LONG_RUNS = 10 };
+
 struct co *
 co_pick(struct co_m *m)
 {
@@ -221,6 +224,11 @@ co_pick(struct co_m *m)
 		co = global_take(NULL);
 		if (co != NULL)
 			return co;
+	} else if (atomic_load_explicit(&s->enough, memory_order_relaxed) <
+		   LONG_RUNS) {
+		/* To ask the clock is nothing beside what runs here, and 64 of
+		 * those are long. */
+		co_timers_run(0);
 	}
 	if (!atomic_load_explicit(&s->shared, memory_order_relaxed) &&
 	    co_nslots > 1)
