@@ -21,7 +21,13 @@
 #define RWF_NOWAIT 8
 #endif
 
-int (*co_clock_seen)(clockid_t clock, struct timespec *ts) = clock_gettime;
+static int
+real_clock(clockid_t clock, struct timespec *ts)
+{
+	return real.clock_gettime(clock, ts);
+}
+
+int (*co_clock_seen)(clockid_t clock, struct timespec *ts) = real_clock;
 bool co_clock_differs;
 
 int64_t

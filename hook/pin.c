@@ -609,16 +609,34 @@ prctl(int option, ...)
 }
 CO_CALL(prctl);
 
+/* By which the kernel counts the time of co, which is pinned for that. */
+static clockid_t
+kernels_clock(struct co *co)
+{
+	if (co == co_tls.self) {
+		co_pin_here();
+		return CLOCK_THREAD_CPUTIME_ID;
+	}
+	/* It is asked what it is told is its id, and is pinned with that. */
+	if (co->pinned == NULL)
+		change(co, SYS_gettid, 0, 0, 0, 0, -1, NULL, 0);
+	return co->pinned == NULL ? co_clock_of(co)
+				  : (clockid_t)(~(unsigned)co->pinned->tid
+							<< 3 |
+						6);
+}
+
 /* A timer for a thread is for the kernel thread that it has. */
 int
 co_timer_create(int (*create)(clockid_t, struct sigevent *, void *),
 		clockid_t clock, struct sigevent *ev, void *timer)
 {
 	struct sigevent mine;
-	struct co *co;
+	struct co *co = co_of_clock(clock);
 
-	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		co_pin_here(); /* the kernel thread's own time, and nobody else's */
+	/* The kernel thread's own time, and nobody else's. */
+	if (co != NULL)
+		clock = kernels_clock(co);
 	if (likely(me() == NULL) || ev == NULL ||
 	    !co_get(&mine, ev, sizeof(mine)) ||
 	    mine.sigev_notify != SIGEV_THREAD_ID)
@@ -649,23 +667,6 @@ timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
 	return co_timer_create(create_timer, clock, ev, timer);
 }
 CO_CALL(timer_create);
-
-/* CPU time is a kernel thread's: it is counted from here. */
-COHOOK_EXPORT int
-pthread_getcpuclockid(pthread_t th, clockid_t *clock)
-{
-	struct co *co = co_active ? co_of_thread(th) : NULL;
-	long tid;
-
-	if (co == NULL)
-		return real.pthread_getcpuclockid(th, clock);
-	tid = co_pinned_tid(co);
-	if (tid == 0)
-		tid = co->m->tid;
-	/* clock_getcpuclockid(3): the kernel's encoding of a thread's clock. */
-	*clock = (clockid_t)(~(unsigned)tid << 3 | 6);
-	return 0;
-}
 
 /* Its tracer is a kernel thread to the traced. */
 COHOOK_EXPORT long

@@ -25,6 +25,8 @@ CO_CALL_OF(pselect);
 CO_CALL_OF(epoll_pwait);
 CO_CALL_OF(epoll_pwait2);
 CO_CALL_OF(clock_nanosleep);
+CO_CALL_OF(clock_getres);
+CO_CALL_OF(clock_gettime);
 CO_CALL_OF(waitid);
 CO_CALL_OF(sigsuspend);
 CO_CALL_OF(sigpending);
@@ -155,6 +157,21 @@ raw_epoll_pwait2(const long a[6])
 		return to_kernel(SYS_epoll_pwait2, a);
 	return co_call_epoll_pwait2(I(0), P(1), I(2), P(3),
 				    P(4) != NULL ? &set : NULL);
+}
+
+/* libc's own writes to bad memory where the kernel says so. */
+static long
+raw_clock_gettime(const long a[6])
+{
+	return co_of_clock(I(0)) != NULL ? co_call_clock_gettime(I(0), P(1)) :
+					   to_kernel(SYS_clock_gettime, a);
+}
+
+static long
+raw_clock_getres(const long a[6])
+{
+	return co_of_clock(I(0)) != NULL ? co_call_clock_getres(I(0), P(1)) :
+					   to_kernel(SYS_clock_getres, a);
 }
 
 static long

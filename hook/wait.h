@@ -210,6 +210,9 @@ pid_t co_kernel_tid(const struct co *co);
 /* co, not main, is pinned: its kernel thread's id; 0: it cannot be, or computes
  * for long and has not noticed yet. */
 pid_t co_pinned_tid(struct co *co);
+/* clock.c: whose CPU clock it is, NULL: no coroutine's; and the other way. */
+struct co *co_of_clock(clockid_t clock);
+clockid_t co_clock_of(const struct co *co);
 /* sigwait.c: by the number that gettid() gave; NULL: a kernel thread's. */
 struct co *co_of_tid(pid_t tid);
 void co_setxid_forked(void); /* setxid.c */

@@ -91,6 +91,23 @@ struct co_fd_wait {
 	bool in_turn;
 };
 
+/* What getrusage(2) counts; times in ns. */
+enum {
+	CO_U_CPU,
+	CO_U_USER,
+	CO_U_SYS,
+	CO_U_MINFLT,
+	CO_U_MAJFLT,
+	CO_U_INBLOCK,
+	CO_U_OUBLOCK,
+	CO_U_NVCSW,
+	CO_U_NIVCSW,
+	CO_USES
+};
+struct co_usage {
+	_Atomic int64_t n[CO_USES];
+};
+
 /* What every wait touches comes first, down to tcb.ctx: with a thousand
  * coroutines each line is a miss, and each page of a stack as much again. */
 struct co {
@@ -160,6 +177,8 @@ struct co {
 	uintptr_t memory[2];    /* from, to: was memory when last read into */
 	uint64_t to_self;       /* signals that it has sent itself, and not by
 	                         * tgkill(2), which would tell; its own */
+	struct co_usage usage;  /* until its last switch: cpu.c */
+	_Atomic int64_t cpu_seen; /* what others have been told of it */
 };
 
 /* CO_SPENT: must end through glibc, and cannot be recycled.  CO_ENDED: will be
@@ -286,6 +305,23 @@ void co_region_end(void);
  * Returns  false: no kernel thread is to be had to go on with the others. */
 bool co_pin(void);
 
+/* --- CPU time (cpu.c) --- */
+
+/* What is counted at each switch: nothing, the time, or all. */
+enum { CO_CPU_NONE, CO_CPU_TIME, CO_CPU_ALL };
+extern int co_cpu_level;
+
+/* co's so far, ns: from the first call on it is counted exactly. */
+int64_t co_cpu_time(struct co *co);
+/* All of self's, the caller; CO_U_CPU alone at CO_CPU_TIME. */
+void co_cpu_own(struct co *self, int level, int64_t n[CO_USES]);
+/* self, which may be NULL, leaves m, which is the caller's. */
+void co_cpu_switch(struct co_m *m, struct co *self);
+/* While nobody has asked: m has used that much by now, and co is on it. */
+void co_cpu_sample(struct co_m *m, struct co *co, int64_t cpu);
+/* CPU time of a kernel thread of the process; 0: the caller. */
+int64_t co_cpu_of_kernel(int tid);
+
 /* --- births and deaths (life.c) --- */
 
 struct co_birth {
@@ -387,6 +423,9 @@ struct co_m {
 	int born;                 /* has been through spare() or begun with a
 	                           * slot: nspare no longer counts it */
 	int64_t cpu;              /* monitor's: its CPU time when last seen to move */
+	_Atomic int64_t sampled;  /* its CPU time that coroutines have had; */
+	struct co_usage usage;    /* and its own at the last switch, as far */
+	int usage_level;          /* as this has it: cpu.c */
 	_Atomic uint64_t kmask;   /* the kernel's signal mask, as far as known */
 	_Atomic uint64_t nudged;  /* by these, and no handler has seen it; */
 	_Atomic int nudging;      /* or one is on its way: sig.c */

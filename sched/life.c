@@ -450,6 +450,8 @@ co_spawn(const struct co_birth *asked, struct co **out)
 	co->why = "is about to start";
 	co->since = co_clock_now();
 	co->parks = co->lends = 0;
+	memset(&co->usage, 0, sizeof(co->usage));
+	co->cpu_seen = 0;
 	if (self != NULL && self->name[0] != '\0' && !self->is_main)
 		memcpy(co->name, self->name, sizeof(co->name));
 	co_critical_begin();

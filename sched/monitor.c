@@ -64,17 +64,6 @@ state_of(int tid)
 	return p != NULL && p[1] == ' ' ? p[2] : 0;
 }
 
-/* CPU time of a thread of ours, ns (clock_getcpuclockid(3): the kernel's
- * encoding of a thread's clock). */
-static int64_t
-cpu_of(int tid)
-{
-	struct timespec ts = { 0, 0 };
-
-	sys2(SYS_clock_gettime, (int)(~(unsigned)tid << 3 | 6), &ts);
-	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-}
-
 /* It has not moved for s->seen rounds, at least one.  Too long? */
 static bool
 stuck(struct co_slot *s, struct co_m *m)
@@ -86,7 +75,7 @@ stuck(struct co_slot *s, struct co_m *m)
 	state = state_of(m->tid);
 	if (state != 'R' && state != 0)
 		return true;
-	return s->seen >= LOOP && cpu_of(m->tid) - m->cpu >= ROUND / 2;
+	return s->seen >= LOOP && co_cpu_of_kernel(m->tid) - m->cpu >= ROUND / 2;
 }
 
 /* How many may be queued until it is time for help: what takes HELP to run, by
@@ -94,7 +83,7 @@ stuck(struct co_slot *s, struct co_m *m)
 static void
 moved(struct co_slot *s, struct co_m *m, uint32_t tick)
 {
-	int64_t cpu = cpu_of(m->tid), runs = (uint32_t)(tick - s->seen_tick);
+	int64_t cpu = co_cpu_of_kernel(m->tid), runs = (uint32_t)(tick - s->seen_tick);
 	/* One that has just ended, or got the slot, tells nothing. */
 	int64_t each = cpu > m->cpu ? (cpu - m->cpu) / runs : 0;
 	int64_t enough = HELP / (each + 1);
@@ -104,6 +93,7 @@ moved(struct co_slot *s, struct co_m *m, uint32_t tick)
 			      enough > MOST ? MOST :
 					      (uint8_t)enough,
 			      memory_order_relaxed);
+	co_cpu_sample(m, m->cur, cpu);
 	m->cpu = cpu;
 	s->seen_tick = tick;
 	s->seen = 0;
@@ -137,6 +127,8 @@ look(struct co_slot *s)
 		return;
 	}
 	s->seen++;
+	if (co_cpu_level == 0)
+		co_cpu_sample(m, m->cur, co_cpu_of_kernel(m->tid));
 	if (atomic_load(&co_count) < 2 || !stuck(s, m))
 		return;
 	atomic_store_explicit(&s->enough, 1, memory_order_relaxed);
@@ -152,7 +144,7 @@ look(struct co_slot *s)
 	}
 	co_seen_takeover(s, m, co);
 	s->seen = 0;
-	next->cpu = cpu_of(next->tid);
+	next->cpu = next->sampled = co_cpu_of_kernel(next->tid);
 	co_spare_give(next, s);
 }
 

@@ -90,6 +90,8 @@ co_switch_to(struct co_m *m, struct co *self, struct co *next)
 		m->cur = NULL;
 	}
 	co_sig_switch(m, self, next);
+	if (__builtin_expect(co_cpu_level, 0))
+		co_cpu_switch(m, self);
 	CO_PROBE2(switch, self ? self->id : 0, next ? next->id : 0);
 	co_ctx_switch(from, to);
 	co_after_switch();
@@ -126,8 +128,13 @@ void
 co_give_way(struct co *self, int act)
 {
 	struct co_m *m = self->m;
-	struct co *next = m->slot ? co_pick(m) : NULL;
+	struct co *next = NULL;
 
+	if (m->slot != NULL)
+		next = co_pick(m);
+	else if (co_cpu_level == 0)
+		/* The monitor has not looked at it since it took the slot. */
+		co_cpu_sample(m, self, co_cpu_of_kernel(0));
 	if (next == self)
 		co_die("coroutine %ld is in a run queue while it runs",
 		       (long)self->id);

@@ -3,6 +3,8 @@
  * of them after a fork. */
 #include <linux/membarrier.h>
 
+#include <string.h>
+
 #include "ctx/sys.h"
 #include "sched/work.h"
 
@@ -86,6 +88,7 @@ co_start(int workers)
 	m->cur = co;
 	m->in = 0;
 	co->m = m;
+	co_cpu_sample(m, co, co_cpu_of_kernel(0));
 	sys2(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
 	co_sig_m_start(m);
 	co_sig_born(co, NULL);
@@ -115,6 +118,10 @@ co_forked(void)
 	m->tid = (int)sys0(SYS_gettid);
 	self->tid = m->tid;
 	m->number = 0;
+	/* A thread that has just begun, and so its times. */
+	memset(&self->usage, 0, sizeof(self->usage));
+	self->cpu_seen = m->sampled = 0;
+	m->usage_level = 0;
 	co_comm_co(self);
 	if (self->pinned != NULL) {
 		/* Alone: who comes takes after it, as after its creator. */

@@ -283,6 +283,31 @@ co_ctx_switch(struct co_ctx *from, struct co_ctx *to)
 	m->cur = NULL;
 }
 
+/* Nobody asks for CPU times. */
+int co_cpu_level;
+
+void
+co_cpu_switch(struct co_m *m, struct co *self)
+{
+	(void)m;
+	(void)self;
+}
+
+void
+co_cpu_sample(struct co_m *m, struct co *co, int64_t cpu)
+{
+	(void)m;
+	(void)co;
+	(void)cpu;
+}
+
+int64_t
+co_cpu_of_kernel(int tid)
+{
+	(void)tid;
+	return 0;
+}
+
 void
 co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 {
