@@ -281,7 +281,9 @@ is_bound(const struct module *m)
 		return true;
 	if (m->nplt > 0) {
 		r = &m->plt[m->nplt - 1];
-		return *(uintptr_t *)(m->bias + r->r_offset) >= m->bias ||
+		/* Before that it holds a place in the file. */
+		return *(uintptr_t *)(m->bias + r->r_offset) >=
+			       m->at.hi - m->bias ||
 		       ELF64_R_TYPE(r->r_info) != CALLS;
 	}
 	for (n = m->nrela; n > 0; n--) {
