@@ -121,6 +121,7 @@ waits_while_off(void *arg)
 	here++;
 	c->wait();
 	here++;
+	thr_until(&asked, 1); /* a nap may be over before */
 	pthread_testcancel();
 	OK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old));
 	CHECK_INT(old, PTHREAD_CANCEL_DISABLE);
@@ -145,6 +146,7 @@ goes_on_while_off(struct call *c)
 	thr_until(&here, 1);
 	most_likely();
 	OK(pthread_cancel(th));
+	asked++;
 	most_likely();
 	/* A nap may be over by now. */
 	seen = norder;

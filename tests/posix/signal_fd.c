@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -898,4 +899,33 @@ TEST(what_was_sent_to_a_thread_says_so_by_the_raw_number_alone)
 	OK(kill(getpid(), SIGUSR1));
 	CHECK_INT(syscall(SYS_rt_sigtimedwait, &used, &si, &zero, 8), SIGUSR1);
 	CHECK_INT(si.si_code, SI_USER);
+}
+
+TEST(what_is_no_mask_or_no_signalfd_is_refused)
+{
+	sigset_t *volatile nowhere = (sigset_t *)1;
+	int p[2];
+
+	CHECK_ERR(signalfd(-1, nowhere, 0), EFAULT);
+	CHECK_ERR(signalfd(-1, &used, 1), EINVAL);
+	CHECK_ERR(signalfd(1000000, &used, 0), EBADF);
+	OK(pipe(p));
+	CHECK_ERR(signalfd(p[0], &used, 0), EINVAL);
+	OK(close(p[0]));
+	OK(close(p[1]));
+}
+
+TEST(where_no_descriptor_is_left_there_is_no_signalfd)
+{
+	struct rlimit rl, few;
+	int lowest = dup(0);
+
+	CHECK(lowest >= 0);
+	OK(close(lowest));
+	OK(getrlimit(RLIMIT_NOFILE, &rl));
+	few = rl;
+	few.rlim_cur = (rlim_t)lowest;
+	OK(setrlimit(RLIMIT_NOFILE, &few));
+	CHECK_ERR(signalfd(-1, &used, 0), EMFILE);
+	OK(setrlimit(RLIMIT_NOFILE, &rl));
 }
