@@ -88,7 +88,7 @@ TEST(it_counts_before_anybody_asks)
 	thr_join(busy);
 }
 
-/* Of what both use it has a third at least. */
+/* Of what both use it has a third at least, for the other naps. */
 static void *
 is_busy_beside_another(void *arg)
 {
@@ -105,7 +105,7 @@ TEST(what_was_computed_while_others_wanted_the_cpu_counts)
 
 	/* A worker is taken over from it: others run on. */
 	while (ready == 0)
-		sched_yield();
+		thr_ms(1);
 	CHECK(ns(clock_of(th)) >= 80 * T_MS);
 	step = 1;
 	thr_join(th);
