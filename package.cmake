@@ -25,7 +25,11 @@ function(cohook_maintainer part variable key otherwise)
 endfunction()
 cmake_host_system_information(RESULT host QUERY FQDN)
 cohook_maintainer(name DEBFULLNAME user.name "cohook contributors")
-cohook_maintainer(email DEBEMAIL user.email "$ENV{USER}@${host}")
+set(user "$ENV{USER}")
+if(user STREQUAL "")
+  set(user root)
+endif()
+cohook_maintainer(email DEBEMAIL user.email "${user}@${host}")
 set(COHOOK_MAINTAINER "${name} <${email}>" CACHE STRING
   "Whoever answers for the packages: Name <address>")
 
