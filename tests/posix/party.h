@@ -157,8 +157,13 @@ static inline size_t
 stuff(int fd)
 {
 	unsigned char buf[4096];
+	int protocol = 0;
+	socklen_t len = sizeof protocol;
+	bool tcp = getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) ==
+			   0 &&
+		   protocol == IPPROTO_TCP;
+	bool full = !tcp;
 	size_t all = 0;
-	bool full = false;
 	ssize_t n;
 
 	set_nonblocking(fd, true);
@@ -171,7 +176,7 @@ stuff(int fd)
 				break;
 			most_likely();
 		}
-		full = n == -1;
+		full = n == -1 || !tcp;
 		all += n == -1 ? 0 : (size_t)n;
 	}
 	set_nonblocking(fd, false);
