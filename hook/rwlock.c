@@ -27,37 +27,76 @@ try_(pthread_rwlock_t *l, int who)
 			     : real.pthread_rwlock_trywrlock(l);
 }
 
+/* Where a writer is noted from its first wait until it has the lock or gives up:
+ * not only while it sleeps, or a reader could come in between its waking and its
+ * taking. */
+static const void *
+writers_of(const pthread_rwlock_t *l)
+{
+	return (const char *)l + 1;
+}
+
+/* Must a reader wait, though it might have the lock? */
+static bool
+after_writers(const pthread_rwlock_t *l)
+{
+	return prefers_writers(l) && co_lot_tag(writers_of(l), WRITER);
+}
+
+/* A handler may leave by longjmp(3): nothing of ours may be on this stack. */
+static void
+handle_signals(pthread_rwlock_t *l, struct co_lot_wait *noted)
+{
+	struct co *self = co_tls.self;
+
+	if (self == NULL || !self->sig_todo)
+		return;
+	if (noted != NULL)
+		co_lot_leave(noted);
+	co_sig_handle();
+	if (noted != NULL)
+		co_lot_note(noted, writers_of(l), WRITER);
+}
+
 static int
 wait_until(pthread_rwlock_t *l, int who, int64_t deadline)
 {
-	struct co_lot_wait w;
+	struct co_lot_wait w, note, *noted = NULL;
 	enum co_why why = CO_NONE;
 	bool lost = false;
 	int saved = errno, r;
 
+	if (who == WRITER && prefers_writers(l)) {
+		noted = &note;
+		co_lot_note(noted, writers_of(l), WRITER);
+	}
 	for (;;) {
 		co_lot_enter(&w, l, who, lost);
 		r = EBUSY;
-		if (who == WRITER || !prefers_writers(l) ||
-		    !co_lot_tag(l, WRITER))
+		if (who == WRITER || !after_writers(l))
 			r = try_(l, who);
 		if (r == EBUSY && why == CO_TIMEOUT)
 			r = ETIMEDOUT;
-		if (r != EBUSY && r != EAGAIN) {
-			co_disarm(w.parker);
+		if (r != EBUSY && r != EAGAIN)
+			break;
+		why = co_lot_sleep(&w, deadline,
+				   who == READER ? "pthread_rwlock_rdlock"
+						 : "pthread_rwlock_wrlock",
+				   false);
+		if (why != CO_WOKEN)
 			co_lot_leave(&w);
-			/* Readers may have waited because we did. */
-			if (who == WRITER && r != 0)
-				co_lot_wake(l, INT_MAX);
-			errno = saved;
-			return r;
-		}
-		why = co_lot_park(&w, deadline,
-				  who == READER ? "pthread_rwlock_rdlock"
-						: "pthread_rwlock_wrlock",
-				  false);
+		handle_signals(l, noted);
 		lost = why == CO_WOKEN;
 	}
+	co_disarm(w.parker);
+	co_lot_leave(&w);
+	if (noted != NULL)
+		co_lot_leave(noted);
+	/* Readers may have waited because we did. */
+	if (who == WRITER && r != 0)
+		co_lot_wake(l, INT_MAX);
+	errno = saved;
+	return r;
 }
 
 static bool
@@ -72,7 +111,7 @@ take(pthread_rwlock_t *l, int who, int64_t deadline)
 {
 	int r;
 
-	if (who == READER && prefers_writers(l) && co_lot_tag(l, WRITER))
+	if (who == READER && after_writers(l))
 		r = EBUSY;
 	else
 		r = try_(l, who);
@@ -118,8 +157,7 @@ COHOOK_ALIAS(__pthread_rwlock_wrlock, pthread_rwlock_wrlock);
 COHOOK_EXPORT int
 pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
 {
-	if (unlikely(co_active) && prefers_writers(l) &&
-	    co_lot_tag(l, WRITER))
+	if (unlikely(co_active) && after_writers(l))
 		return EBUSY;
 	return real.pthread_rwlock_tryrdlock(l);
 }

@@ -42,6 +42,35 @@ unlink_wait(struct bucket *b, struct co_lot_wait *w)
 	count(b, -1U);
 }
 
+/* Under the bucket's lock. */
+static void
+link_last(struct bucket *b, struct co_lot_wait *w)
+{
+	w->next = NULL;
+	w->prev = b->last;
+	*b->last = w;
+	b->last = &w->next;
+}
+
+void
+co_lot_note(struct co_lot_wait *w, const void *addr, int tag)
+{
+	struct bucket *b = bucket_of((uintptr_t)addr);
+
+	w->parker = NULL;
+	w->addr = (uintptr_t)addr;
+	w->tag = tag;
+	w->lost = false;
+	co_critical_begin();
+	co_lock(&b->lock);
+	if (b->last == NULL)
+		b->last = &b->first;
+	link_last(b, w);
+	count(b, 1);
+	co_unlock(&b->lock);
+	co_critical_end();
+}
+
 void
 co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost)
 {
@@ -65,10 +94,7 @@ co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost)
 			b->last = &w->next;
 		b->first = w;
 	} else {
-		w->next = NULL;
-		w->prev = b->last;
-		*b->last = w;
-		b->last = &w->next;
+		link_last(b, w);
 	}
 	count(b, 1);
 	/* Before the caller tries again; the other half is in co_lot_any(). */

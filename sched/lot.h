@@ -28,6 +28,10 @@ struct co_lot_wait {
  * under addr: at the end, or in front where it was woken and has lost. */
 void co_lot_enter(struct co_lot_wait *w, const void *addr, int tag, bool lost);
 
+/* co_lot_note - queue w for others to see, co_lot_tag(), and for nobody to wake:
+ * at an address where nobody waits.  co_lot_leave() ends it. */
+void co_lot_note(struct co_lot_wait *w, const void *addr, int tag);
+
 /* Not waiting any more: woken, timed out, or no need.  Always called. */
 void co_lot_leave(struct co_lot_wait *w);
 

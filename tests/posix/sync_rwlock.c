@@ -454,6 +454,39 @@ TEST(a_waiting_writer_goes_first_where_writers_are_preferred)
 	OK(pthread_rwlock_destroy(&o.l));
 }
 
+/* It is let in, whether it runs at once or not. */
+TEST(no_reader_gets_in_before_a_writer_that_is_let_in)
+{
+	struct order o = { .here = 0 };
+	pthread_rwlockattr_t a;
+	pthread_t w;
+	int i, r;
+
+	OK(pthread_rwlockattr_init(&a));
+	OK(pthread_rwlockattr_setkind_np(&a,
+		PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
+	OK(pthread_rwlock_init(&o.l, &a));
+	OK(pthread_rwlockattr_destroy(&a));
+	for (i = 0; i < 20; i++) {
+		o.writer = o.next = 0;
+		OK(pthread_rwlock_rdlock(&o.l));
+		w = thr_start(comes_to_write, &o);
+		while (in_thread(do_tryrdlock, &o.l) == 0)
+			thr_ms(1);
+		OK(pthread_rwlock_unlock(&o.l));
+		r = pthread_rwlock_tryrdlock(&o.l);
+		if (r == 0) {
+			CHECK_INT(o.writer, 1);
+			OK(pthread_rwlock_unlock(&o.l));
+		} else {
+			CHECK_INT(r, EBUSY);
+		}
+		thr_join(w);
+		CHECK_INT(o.writer, 1);
+	}
+	OK(pthread_rwlock_destroy(&o.l));
+}
+
 static void *
 gives_up_writing(void *arg)
 {
