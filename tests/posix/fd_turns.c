@@ -221,11 +221,24 @@ TEST(a_handler_that_does_not_return_keeps_one_connection_at_most)
 	shut(door);
 }
 
+/* glibc may act on a cancellation when accept(2) has one already, which nobody
+ * knows the number of then. */
 TEST(a_cancelled_thread_keeps_one_connection_at_most)
 {
+	bool was[1000];
+	int fd, lost = 0;
+
 	listens();
+	for (fd = 0; fd < 1000; fd++)
+		was[fd] = fcntl(fd, F_GETFD) != -1;
 	first_is_lost(accepts, cancels_it, connections_come,
 		      no_more_connections);
+	for (fd = 0; fd < 1000; fd++)
+		if (!was[fd] && fcntl(fd, F_GETFD) != -1) {
+			shut(fd);
+			lost++;
+		}
+	CHECK(lost <= 1);
 	shut(door);
 }
 
