@@ -57,7 +57,8 @@ cost()
 }
 
 # at_most WAY CALLS: where a read(2) that waits costs so much, send(2) and all.
-# CALLS is what a program of its kind may make more of them: its own.
+# CALLS is what a program of its kind may make more of them: its own.  The rest is
+# the monitor's, on a busy machine.
 at_most()
 {
 	local way=$1 more=$2 name="a wait by $1"
@@ -66,7 +67,7 @@ at_most()
 	if ! cost hooked "$way" >"$TMP/check" 2>&1; then
 		fail "$name"
 		sed 's/^/       /' "$TMP/check"
-	elif [ "$cost" -le $((base + more * 1000 + 100)) ]; then
+	elif [ "$cost" -le $((base + more * 1000 + 300)) ]; then
 		pass "$name: $cost/1000 calls a byte"
 	else
 		fail "$name: $cost/1000 calls a byte, by read $base/1000"
