@@ -2,12 +2,21 @@
 /* sem.c - semaphores: glibc's count, our waiting. */
 #include "hook/lock.h"
 
+/* A wait that has a time is not begun anew after a handler, whatever that says
+ * of SA_RESTART: so the kernel has it, though signal(7) has not. */
+static unsigned
+count_handlers(struct co *self, bool timed)
+{
+	if (timed)
+		return self ? self->handled : (unsigned)co_tls.handled;
+	return self ? self->interrupted : (unsigned)co_tls.interrupted;
+}
+
 static int
-wait_until(sem_t *s, int64_t deadline)
+wait_until(sem_t *s, bool timed, int64_t deadline)
 {
 	struct co *self = co_parker()->co;
-	unsigned interrupted = self ? self->interrupted
-				    : (unsigned)co_tls.interrupted;
+	unsigned handlers = count_handlers(self, timed);
 	struct co_lot_wait w;
 	enum co_why why = CO_NONE;
 	bool lost = false;
@@ -20,8 +29,7 @@ wait_until(sem_t *s, int64_t deadline)
 		if (r != 0 && errno == EAGAIN && why == CO_TIMEOUT)
 			errno = ETIMEDOUT;
 		else if (r != 0 && errno == EAGAIN &&
-			 interrupted != (self ? self->interrupted
-					      : (unsigned)co_tls.interrupted))
+			 handlers != count_handlers(self, timed))
 			errno = EINTR;
 		if (r == 0 || errno != EAGAIN) {
 			co_disarm(w.parker);
@@ -63,7 +71,7 @@ sem_wait(sem_t *s)
 		co_region_end();
 		return r;
 	}
-	return wait_until(s, CO_FOREVER);
+	return wait_until(s, false, CO_FOREVER);
 }
 
 COHOOK_EXPORT int
@@ -92,7 +100,7 @@ sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *ts)
 		co_region_end();
 		return r;
 	}
-	return wait_until(s, co_deadline_abs(clock, ts));
+	return wait_until(s, true, co_deadline_abs(clock, ts));
 }
 
 COHOOK_EXPORT int
