@@ -43,6 +43,16 @@ is_handler(const struct sigaction *sa)
 	return sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN;
 }
 
+/* By the program, or by itself. */
+static bool
+is_ignored(int sig, const struct sigaction *sa)
+{
+	return sa->sa_handler == SIG_IGN ||
+	       (sa->sa_handler == SIG_DFL &&
+		(sig == SIGCHLD || sig == SIGCONT || sig == SIGURG ||
+		 sig == SIGWINCH));
+}
+
 static void
 call(const struct sigaction *sa, int sig, siginfo_t *info, void *uc)
 {
@@ -391,6 +401,9 @@ sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 			view[sig] = before;
 			return -1;
 		}
+		/* As the kernel does with what is pending there. */
+		if (is_ignored(sig, &new))
+			co_sig_discard(sig);
 	} else if (real.sigaction(sig, NULL, old) != 0) {
 		return -1;
 	}

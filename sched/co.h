@@ -653,6 +653,8 @@ int co_sig_queue(struct co *co, int signo, const siginfo_t *info);
 void co_sig_renudge(struct co *self, uint64_t mask);
 /* Take one of the caller's own that is in set: false, there is none. */
 bool co_sig_take(struct co *self, uint64_t set, struct co_sig *out);
+/* It is ignored from now on: what is queued of it, for anybody, is gone. */
+void co_sig_discard(int signo);
 /* Critical. */
 void co_sig_free(struct co_sig *s);
 /* Those that are queued for it. */

@@ -429,6 +429,33 @@ co_sig_renudge(struct co *self, uint64_t mask)
 		send_nudge(self, __builtin_ctzll(set) + 1);
 }
 
+void
+co_sig_discard(int signo)
+{
+	struct co_sig **p, *s;
+	struct co *co;
+
+	co_critical_begin();
+	co_lock(&co_all_lock);
+	for (co = co_all; co != NULL; co = co->all_next) {
+		if (co->npending == 0)
+			continue;
+		co_lock(&co->lock);
+		for (p = &co->pending; (s = *p) != NULL;) {
+			if (s->signo != signo) {
+				p = &s->next;
+				continue;
+			}
+			*p = s->next;
+			atomic_fetch_sub(&co->npending, 1);
+			co_sig_free(s);
+		}
+		co_unlock(&co->lock);
+	}
+	co_unlock(&co_all_lock);
+	co_critical_end();
+}
+
 uint64_t
 co_sig_pending(struct co *self)
 {

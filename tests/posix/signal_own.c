@@ -165,6 +165,59 @@ TEST(SIGPIPE_that_is_blocked_waits_for_the_writer)
 	CHECK_INT(wrong, 0);
 }
 
+/* --- what is ignored --- */
+
+static atomic_int blocked, ignored;
+
+static void *
+has_it_pending(void *arg)
+{
+	sigset_t set = only(SIGUSR2), pending;
+
+	(void)arg;
+	sigaddset(&set, SIGWINCH);
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	blocked++;
+	while (ignored == 0)
+		thr_ms(1);
+	OK(sigpending(&pending));
+	CHECK(!sigismember(&pending, SIGUSR2));
+	CHECK(!sigismember(&pending, SIGWINCH));
+	CHECK(sigismember(&pending, SIGUSR1));
+	OK(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	CHECK_INT(mine, 0);
+	return NULL;
+}
+
+/* By the program or by itself, and it is gone, though it was pending. */
+TEST(what_is_ignored_is_pending_no_more)
+{
+	sigset_t set = only(SIGUSR1);
+	pthread_t th[5];
+	int i;
+
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	handle(SIGUSR1);
+	handle(SIGUSR2);
+	handle(SIGWINCH);
+	for (i = 0; i < 5; i++)
+		th[i] = thr_start(has_it_pending, NULL);
+	thr_until(&blocked, 5);
+	for (i = 0; i < 5; i++) {
+		OK(pthread_kill(th[i], SIGUSR2));
+		OK(pthread_kill(th[i], SIGUSR1));
+		OK(pthread_kill(th[i], SIGWINCH));
+	}
+	thr_ms(2);
+	CHECK(signal(SIGUSR2, SIG_IGN) == counts);
+	CHECK(signal(SIGWINCH, SIG_DFL) == counts);
+	handle(SIGUSR2);
+	handle(SIGWINCH);
+	ignored = 1;
+	for (i = 0; i < 5; i++)
+		thr_join(th[i]);
+}
+
 static void *
 lets_it_in_later(void *arg)
 {
