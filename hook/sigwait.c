@@ -313,6 +313,9 @@ take_now(struct co *self, uint64_t set, siginfo_t *info)
 	struct co_sig sig;
 	long r;
 
+	/* One that libc's own write has brought since is the same one. */
+	if (unlikely(self->npending > 0) && set & CO_SIGBIT(SIGPIPE))
+		co_sig_own(self, SIGPIPE);
 	if (co_sig_take(self, set, &sig)) {
 		*info = sig.info;
 		return sig.signo;

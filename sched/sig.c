@@ -7,6 +7,7 @@
  * blocks, nothing else: so the process gets a signal whenever anybody would.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -222,11 +223,71 @@ set_idle_kmask(struct co_m *m)
 		set_kmask(m, idle_mask, NULL);
 }
 
+/* What a thread brings upon itself, by what it writes. */
+#define OWN (CO_SIGBIT(SIGPIPE) | CO_SIGBIT(SIGXFSZ))
+
+/* Pending for this kernel thread, not for the process?  proc(5) alone tells;
+ * where it does not, nearly all are.  Seldom: no other call need have the stack
+ * for this. */
+__attribute__((noinline)) static uint64_t
+pending_here(uint64_t set)
+{
+	int fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/thread-self/status",
+			   O_RDONLY | O_CLOEXEC, 0);
+	uint64_t here = 0;
+	const char *s;
+	char buf[4096];
+	long n = 0;
+
+	if (fd >= 0) {
+		n = sys3(SYS_read, fd, buf, sizeof(buf) - 1);
+		sys1(SYS_close, fd);
+	}
+	if (n <= 0)
+		return set;
+	buf[n] = '\0';
+	s = strstr(buf, "\nSigPnd:\t");
+	if (s == NULL)
+		return set;
+	for (s += 9; *s != '\n' && *s != '\0'; s++)
+		here = here << 4 |
+		       (uint64_t)(*s <= '9' ? *s - '0' : *s - 'a' + 10);
+	return set & here;
+}
+
+/* from leaves the kernel thread, and blocks these, which whoever comes next
+ * does not.  What libc's own write has brought, in fflush(3) say, goes with it:
+ * we did not see that call. */
+static void
+take_along(struct co *from, uint64_t set)
+{
+	static const struct timespec zero;
+	siginfo_t info;
+	uint64_t there = 0;
+	long sig;
+
+	sys2(SYS_rt_sigpending, &there, 8);
+	set &= there;
+	if (__builtin_expect(set == 0, 1))
+		return;
+	for (set = pending_here(set); set != 0; set &= ~CO_SIGBIT(sig)) {
+		sig = sys4(SYS_rt_sigtimedwait, &set, &info, &zero, 8);
+		if (sig <= 0)
+			break;
+		if (co_sig_is_nudge(&info))
+			co_sig_nudge_seen(from->m, (int)sig);
+		else
+			co_sig_queue(from, (int)sig, &info);
+	}
+}
+
 void
 co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 {
 	uint64_t want = to != NULL ? to->sigmask : co_sig_idle_mask(), old;
 
+	if (from != NULL && __builtin_expect(from->sigmask & ~want & OWN, 0))
+		take_along(from, from->sigmask & ~want & OWN);
 	if (from != NULL && (from->uses_masks || from->in_handler)) {
 		/* Only the kernel knows: handlers change the mask past us. */
 		set_kmask(m, want, &old);

@@ -165,6 +165,97 @@ TEST(SIGPIPE_that_is_blocked_waits_for_the_writer)
 	CHECK_INT(wrong, 0);
 }
 
+/* The same by stdio, whose write nobody but libc sees; others have the kernel
+ * thread meanwhile, and let it in. */
+static void *
+takes_it_back_from_stdio(void *arg)
+{
+	const struct timespec zero = { 0, 0 };
+	sigset_t set = only(SIGPIPE), pending, old;
+	int fd[2], i;
+	FILE *f;
+
+	OK(pthread_sigmask(SIG_BLOCK, &set, &old));
+	for (i = 0; i < 4; i++) {
+		broken(fd, i % 2);
+		f = fdopen(fd[1], "w");
+		CHECK(f != NULL);
+		CHECK_INT(fputs("x", f), 1);
+		CHECK_ERR(fflush(f), EPIPE);
+		fclose(f); /* it has nothing more, or it has again */
+		thr_ms(2);
+		OK(sigpending(&pending));
+		CHECK(sigismember(&pending, SIGPIPE));
+		if (i < 2) {
+			CHECK_INT(sigtimedwait(&set, NULL, &zero), SIGPIPE);
+			CHECK_ERR(sigtimedwait(&set, NULL, &zero), EAGAIN);
+		} else {
+			CHECK_INT(mine, i - 2);
+			OK(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+			CHECK_INT(mine, i - 1);
+			OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+		}
+	}
+	OK(pthread_sigmask(SIG_SETMASK, &old, NULL));
+	CHECK_INT(mine, 2);
+	return arg;
+}
+
+TEST(SIGPIPE_of_stdio_that_is_blocked_waits_for_the_writer)
+{
+	pthread_t other = thr_start(is_innocent, NULL);
+	int i;
+
+	handle(SIGPIPE);
+	for (i = 0; i < 10; i++)
+		thr_join(thr_start(takes_it_back_from_stdio, NULL));
+	stop = 1;
+	thr_join(other);
+	CHECK_INT(wrong, 0);
+}
+
+static atomic_int anybody;
+
+static void
+counts_all(int sig)
+{
+	counts(sig);
+	anybody++;
+}
+
+/* Not the sender's: for the process, and so for whoever lets it in. */
+static void *
+sends_it_to_the_process(void *arg)
+{
+	sigset_t set = only(SIGPIPE), pending;
+
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	OK(kill(getpid(), SIGPIPE));
+	while (stop < 1)
+		thr_ms(1);
+	OK(sigpending(&pending));
+	CHECK(!sigismember(&pending, SIGPIPE));
+	CHECK_INT(mine, 0);
+	return arg;
+}
+
+TEST(SIGPIPE_for_the_process_is_for_who_lets_it_in)
+{
+	struct sigaction sa = { .sa_handler = counts_all };
+	sigset_t set = only(SIGPIPE);
+	pthread_t th;
+
+	OK(sigaction(SIGPIPE, &sa, NULL));
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	th = thr_start(sends_it_to_the_process, NULL);
+	thr_ms(5);
+	OK(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	thr_until(&anybody, 1);
+	stop = 1;
+	thr_join(th);
+	CHECK_INT(anybody, 1);
+}
+
 /* --- what is ignored --- */
 
 static atomic_int blocked, ignored;
