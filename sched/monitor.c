@@ -144,7 +144,8 @@ look(struct co_slot *s)
 	}
 	co_seen_takeover(s, m, co);
 	s->seen = 0;
-	next->cpu = next->sampled = co_cpu_of_kernel(next->tid);
+	next->sampled = co_cpu_of_kernel(next->tid);
+	next->cpu = next->sampled;
 	co_spare_give(next, s);
 }
 
