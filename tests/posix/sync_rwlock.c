@@ -468,7 +468,8 @@ TEST(no_reader_gets_in_before_a_writer_that_is_let_in)
 	OK(pthread_rwlock_init(&o.l, &a));
 	OK(pthread_rwlockattr_destroy(&a));
 	for (i = 0; i < 20; i++) {
-		o.writer = o.next = 0;
+		o.writer = 0;
+		o.next = 0;
 		OK(pthread_rwlock_rdlock(&o.l));
 		w = thr_start(comes_to_write, &o);
 		while (in_thread(do_tryrdlock, &o.l) == 0)
