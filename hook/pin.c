@@ -644,10 +644,8 @@ co_timer_create(int (*create)(clockid_t, struct sigevent *, void *),
 	co = co_of_tid(mine._sigev_un._tid);
 	if (co == NULL)
 		return create(clock, ev, timer);
-	if (co == co_tls.self)
-		co_pin_here();
-	if (co->pinned == NULL) { /* another's, which we cannot tell yet */
-		errno = EINVAL;
+	if (co_pinned_tid(co) == 0) { /* it computes, and asks nobody */
+		errno = EAGAIN;
 		return -1;
 	}
 	co->thread_timer = 1;

@@ -881,6 +881,39 @@ TEST(a_timer_signals_the_thread_that_it_is_for)
 	thr_join(a);
 }
 
+static atomic_int its_tid, timer_over;
+
+static void *
+is_given_a_timer(void *arg)
+{
+	signal(SIGRTMIN + 3, counts);
+	its_tid = gettid();
+	while (!timer_over)
+		thr_ms(1);
+	return arg;
+}
+
+TEST(a_timer_may_be_for_another_thread)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID };
+	struct itimerspec when = { { 0, 2000000 }, { 0, 2000000 } };
+	pthread_t th = thr_start(is_given_a_timer, NULL);
+	timer_t t;
+
+	thr_until(&its_tid, 1);
+	ev.sigev_signo = SIGRTMIN + 3;
+	ev._sigev_un._tid = its_tid;
+	OK(timer_create(CLOCK_MONOTONIC, &ev, &t));
+	OK(timer_settime(t, 0, &when, NULL));
+	while (handled < 5) {
+		thr_ms(1);
+		CHECK(handled == 0 || pthread_equal(handled_in, th));
+	}
+	OK(timer_delete(t));
+	timer_over = 1;
+	thr_join(th);
+}
+
 /* --- /proc --- */
 
 /* A line of a file of /proc; false: there is no such file. */
