@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "thr.h"
 
@@ -548,6 +549,191 @@ TEST(exec_from_a_thread_replaces_the_process)
 		_exit(1);
 	}
 	CHECK_INT(thr_reap(pid), 42);
+	others_end();
+}
+
+#define HAS_USR1 "^SigPnd:.*2[0-9a-f]{2}$", "/proc/self/status"
+
+static void *
+execs_with_a_signal(void *how)
+{
+	char *argv[] = { "grep", "-Eq", HAS_USR1, NULL };
+	sigset_t set;
+	int fd, sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	OK(raise(SIGUSR1));
+	CHECK_ERR(execl("/nonexistent", "x", NULL), ENOENT);
+	OK(sigwait(&set, &sig));
+	CHECK_INT(sig, SIGUSR1);
+	OK(raise(SIGUSR1));
+	thr_ms(1);
+	switch (thr_num(how)) {
+	case 0:
+		execv("/bin/grep", argv);
+		break;
+	case 1:
+		execve("/bin/grep", argv, environ);
+		break;
+	case 2:
+		execvp("grep", argv);
+		break;
+	case 3:
+		execvpe("grep", argv, environ);
+		break;
+	case 4:
+		execl("/bin/grep", "grep", "-Eq", HAS_USR1, NULL);
+		break;
+	case 5:
+		execlp("grep", "grep", "-Eq", HAS_USR1, NULL);
+		break;
+	case 6:
+		execle("/bin/grep", "grep", "-Eq", HAS_USR1, NULL, environ);
+		break;
+	case 7:
+		fd = open("/bin/grep", O_RDONLY | O_CLOEXEC);
+		fexecve(fd, argv, environ);
+		break;
+	default:
+		syscall(SYS_execve, "/bin/grep", argv, environ);
+	}
+	_exit(3);
+}
+
+TEST(what_is_pending_for_a_thread_is_so_after_its_exec)
+{
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < 9; i++) {
+		pid = fork();
+		CHECK(pid != -1);
+		if (pid == 0)
+			thr_join(thr_start(execs_with_a_signal, thr_ptr(i)));
+		CHECK_INT(thr_reap(pid), 0);
+	}
+}
+
+/* Each kind of wait that has an end in the child as well. */
+static struct {
+	pid_t parent;
+	sem_t sem;
+	pthread_mutex_t m;
+	pthread_cond_t c;
+	int pipe[2], turn;
+	atomic_int begun;
+} haunt = { .m = PTHREAD_MUTEX_INITIALIZER, .c = PTHREAD_COND_INITIALIZER };
+
+static void *
+waits_in_its_own_process(void *arg)
+{
+	struct pollfd p = { .fd = haunt.pipe[0], .events = POLLPRI };
+	char ch;
+
+	haunt.begun++;
+	switch (thr_num(arg) % 5) {
+	case 0:
+		thr_ms(40);
+		break;
+	case 1:
+		OK(sem_wait(&haunt.sem));
+		break;
+	case 2:
+		CHECK_INT(poll(&p, 1, 40), 0);
+		break;
+	case 3:
+		CHECK_INT(read(haunt.pipe[0], &ch, 1), 1);
+		break;
+	default:
+		OK(pthread_mutex_lock(&haunt.m));
+		while (!haunt.turn)
+			OK(pthread_cond_wait(&haunt.c, &haunt.m));
+		OK(pthread_mutex_unlock(&haunt.m));
+	}
+	if (getpid() != haunt.parent)
+		_exit(9);
+	return arg;
+}
+
+enum { HAUNTS = 20 };
+
+static void
+ends_their_waits(void)
+{
+	int i;
+
+	for (i = 0; i < HAUNTS; i++)
+		OK(sem_post(&haunt.sem));
+	OK(pthread_mutex_lock(&haunt.m));
+	haunt.turn = 1;
+	OK(pthread_cond_broadcast(&haunt.c));
+	OK(pthread_mutex_unlock(&haunt.m));
+}
+
+static void *
+forks_among_them(void *arg)
+{
+	pid_t pid = fork();
+
+	CHECK(pid != -1);
+	if (pid == 0) {
+		ends_their_waits();
+		CHECK_INT(write(haunt.pipe[1], "01234", 5), 5);
+		thr_ms(80);
+		_exit(7);
+	}
+	CHECK_INT(thr_reap(pid), 7);
+	return arg;
+}
+
+TEST(who_waits_at_a_fork_does_not_go_on_in_the_child)
+{
+	pthread_t th[HAUNTS];
+	int i;
+
+	haunt.parent = getpid();
+	OK(sem_init(&haunt.sem, 0, 0));
+	OK(pipe(haunt.pipe));
+	for (i = 0; i < HAUNTS; i++)
+		th[i] = thr_start(waits_in_its_own_process, thr_ptr(i));
+	thr_until(&haunt.begun, HAUNTS);
+	thr_ms(5);
+	thr_join(thr_start(forks_among_them, NULL));
+	ends_their_waits();
+	for (i = 0; i < HAUNTS; i++)
+		thr_join(th[i]);
+	close(haunt.pipe[0]);
+	close(haunt.pipe[1]);
+}
+
+static void *
+is_the_last_to_end(void *arg)
+{
+	thr_ms(2);
+	return arg;
+}
+
+static void *
+forks_and_exits(void *arg)
+{
+	pid_t pid = fork();
+
+	CHECK(pid != -1);
+	if (pid == 0) {
+		thr_start(is_the_last_to_end, NULL);
+		pthread_exit(NULL);
+	}
+	CHECK_INT(thr_reap(pid), 0);
+	return arg;
+}
+
+TEST(a_child_ends_with_the_last_of_its_own_threads)
+{
+	others_begin();
+	forks_and_exits(NULL);
+	thr_join(thr_start(forks_and_exits, NULL));
 	others_end();
 }
 
