@@ -52,6 +52,15 @@ cpus(void)
 			SKIP("needs two CPUs"); \
 	} while (0)
 
+/* The tests themselves may run at any priority but the lowest. */
+static void
+gets_nicer(int by)
+{
+	int was = getpriority(PRIO_PROCESS, 0);
+
+	CHECK_INT(nice(by), was + by);
+}
+
 /* Ways to let others run. */
 static sem_t never;
 
@@ -282,7 +291,7 @@ is_nicer(void *arg)
 {
 	int i;
 
-	CHECK_INT(nice(3), 3);
+	gets_nicer(3);
 	for (i = 0; i < 10; i++) {
 		CHECK_INT(getpriority(PRIO_PROCESS, 0), 3);
 		CHECK_INT(getpriority(PRIO_PROCESS, gettid()), 3);
@@ -338,7 +347,7 @@ takes_turns(void *arg)
 	int i, mine = thr_num(arg);
 
 	if (mine == 1)
-		CHECK_INT(nice(1), 1);
+		gets_nicer(1);
 	for (i = 0; i < 200; i++) {
 		OK(pthread_mutex_lock(&m));
 		while (turn != mine)
@@ -388,7 +397,15 @@ is_signalled(void *arg)
 	sigaddset(&set, SIGUSR2);
 	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
 	OK(sigaction(SIGUSR1, &sa, NULL));
-	CHECK_INT(nice(1), 1);
+	/* What was for it before is for it still. */
+	OK(raise(SIGUSR2));
+	gets_nicer(1);
+	OK(sigpending(&set));
+	CHECK(sigismember(&set, SIGUSR2));
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	OK(sigwait(&set, &sig));
+	CHECK_INT(sig, SIGUSR2);
 	OK(pipe(p));
 	ready = 1;
 	CHECK_ERR(read(p[0], &ch, 1), EINTR);
@@ -449,7 +466,7 @@ is_cancelled(void *arg)
 	char ch;
 
 	pthread_cleanup_push(cleans, &cleaned);
-	CHECK_INT(nice(1), 1);
+	gets_nicer(1);
 	OK(pipe2(p, O_CLOEXEC));
 	ready = 1;
 	if (in_read) {
@@ -500,7 +517,7 @@ static void *
 ends_by_exit(void *arg)
 {
 	OK(pthread_setspecific(key, arg));
-	CHECK_INT(nice(1), 1);
+	gets_nicer(1);
 	rests();
 	pthread_exit(arg);
 }
@@ -509,7 +526,7 @@ static void *
 ends_by_return(void *arg)
 {
 	OK(pthread_setspecific(key, arg));
-	CHECK_INT(nice(1), 1);
+	gets_nicer(1);
 	rests();
 	return arg;
 }
@@ -548,14 +565,15 @@ static void *
 forks(void *arg)
 {
 	pid_t pid;
-	int i;
+	int i, was;
 
-	CHECK_INT(nice(2), 2);
+	was = getpriority(PRIO_PROCESS, 0);
+	gets_nicer(2);
 	rests();
 	pid = fork();
 	CHECK(pid != -1);
 	if (pid == 0) {
-		CHECK_INT(getpriority(PRIO_PROCESS, 0), 2);
+		CHECK_INT(getpriority(PRIO_PROCESS, 0), was + 2);
 		for (i = 0; i < 20; i++)
 			CHECK_INT(thr_num(thr_join(
 					  thr_start(returns_it, thr_ptr(i)))),
@@ -608,6 +626,65 @@ TEST(unshare_gives_a_thread_a_working_directory_of_its_own)
 	others_begin(is_where_it_was);
 	thr_join(thr_start(goes_its_own_way, NULL));
 	others_end();
+}
+
+static char host[65];
+
+static void
+is_at_home(void)
+{
+	char buf[65];
+
+	OK(gethostname(buf, sizeof buf));
+	CHECK(strcmp(buf, host) == 0);
+}
+
+static sem_t seen;
+
+static void *
+founds_a_namespace(void *fd)
+{
+	if (unshare(CLONE_NEWUTS) != 0)
+		SKIP("no namespaces to be had");
+	OK(sethostname("elsewhere", 9));
+	*(int *)fd = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
+	CHECK(*(int *)fd != -1);
+	OK(sem_post(&go_on));
+	OK(sem_wait(&seen));
+	return NULL;
+}
+
+static void *
+enters_a_namespace(void *fd)
+{
+	char buf[65];
+	int i;
+
+	is_at_home();
+	OK(setns(*(int *)fd, CLONE_NEWUTS));
+	for (i = 0; i < 10; i++) {
+		OK(gethostname(buf, sizeof buf));
+		CHECK(strcmp(buf, "elsewhere") == 0);
+		rests();
+	}
+	return NULL;
+}
+
+TEST(a_thread_enters_a_namespace_of_another)
+{
+	pthread_t th;
+	int fd;
+
+	AS_ROOT();
+	OK(gethostname(host, sizeof host));
+	others_begin(is_at_home);
+	th = thr_start(founds_a_namespace, &fd);
+	OK(sem_wait(&go_on));
+	thr_join(thr_start(enters_a_namespace, &fd));
+	OK(sem_post(&seen));
+	thr_join(th);
+	others_end();
+	OK(close(fd));
 }
 
 static int shared_pipe[2];

@@ -113,13 +113,22 @@ TEST(joining_oneself_is_EDEADLK)
 TEST(a_detached_thread_cannot_be_joined_or_detached_again)
 {
 	static struct gate g = GATE;
-	pthread_t th = thr_start(waits_at, &g);
+	static pthread_t th[2];
+	pthread_attr_t a;
 	void *r;
+	int i;
 
-	OK(pthread_detach(th));
-	CHECK_INT(pthread_join(th, &r), EINVAL);
-	CHECK(pthread_tryjoin_np(th, &r) != 0);
-	CHECK_INT(pthread_detach(th), EINVAL);
+	th[0] = thr_start(waits_at, &g);
+	OK(pthread_detach(th[0]));
+	OK(pthread_attr_init(&a));
+	OK(pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED));
+	OK(pthread_create(&th[1], &a, waits_at, &g));
+	OK(pthread_attr_destroy(&a));
+	for (i = 0; i < 2; i++) {
+		CHECK_INT(pthread_join(th[i], &r), EINVAL);
+		CHECK(pthread_tryjoin_np(th[i], &r) != 0);
+		CHECK_INT(pthread_detach(th[i]), EINVAL);
+	}
 	open_gate(&g);
 }
 

@@ -312,6 +312,8 @@ static void *
 sets_again(void *arg)
 {
 	OK(pthread_setspecific(again, &again_runs));
+	if (arg != NULL)
+		pthread_exit(arg);
 	return arg;
 }
 
@@ -321,7 +323,7 @@ TEST(a_destructor_that_sets_its_key_again_runs_four_rounds)
 
 	OK(pthread_key_create(&again, sets_itself_again));
 	for (i = 1; i <= 20; i++) {
-		thr_join(thr_start(sets_again, NULL));
+		thr_join(thr_start(sets_again, i % 3 ? NULL : &again));
 		CHECK_INT(again_runs, i * PTHREAD_DESTRUCTOR_ITERATIONS);
 	}
 	CHECK_INT(PTHREAD_DESTRUCTOR_ITERATIONS, 4);
