@@ -26,6 +26,7 @@
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include "thr.h"
 
@@ -37,6 +38,8 @@ static int listener, evt, timer, ino, ep, lock, mine;
 static int msg, sems;
 static mqd_t mq, mq_full;
 static sem_t sem;
+static int crowd, in_crowd;
+static struct sockaddr_un at_crowd;
 static _Atomic uint32_t word;
 static pid_t child;
 static char dir[] = "/tmp/cohook.XXXXXX", path[4][64];
@@ -89,6 +92,13 @@ world_begin(void)
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	OK(bind(listener, (struct sockaddr *)&a, sizeof a));
 	OK(listen(listener, 5));
+	crowd = socket(AF_UNIX, SOCK_STREAM, 0);
+	at_crowd.sun_family = AF_UNIX;
+	strcpy(at_crowd.sun_path, path[3]);
+	OK(bind(crowd, (struct sockaddr *)&at_crowd, sizeof at_crowd));
+	OK(listen(crowd, 0));
+	in_crowd = socket(AF_UNIX, SOCK_STREAM, 0);
+	OK(connect(in_crowd, (struct sockaddr *)&at_crowd, sizeof at_crowd));
 	evt = eventfd(0, 0);
 	timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	ino = inotify_init();
@@ -106,6 +116,7 @@ world_begin(void)
 	lock = open(path[1], O_RDWR | O_CREAT, 0600);
 	mine = open(path[1], O_RDWR);
 	CHECK(lock != -1 && mine != -1);
+	CHECK_INT(write(lock, "x", 1), 1);
 	CHECK(inotify_add_watch(ino, dir, IN_CREATE) != -1);
 	OK(pipe(status));
 	OK(pipe(alive));
@@ -132,9 +143,10 @@ world_begin(void)
 static void
 world_end(void)
 {
-	int *all[] = { &alive[0], &alive[1], &never[0], &never[1], &full[0],
-		       &full[1],  &pair[0],  &pair[1],  &listener, &evt,
-		       &timer,    &ino,      &ep,       &lock,     &mine };
+	int *all[] = { &crowd,    &in_crowd, &alive[0], &alive[1], &never[0],
+		       &never[1], &full[0],  &full[1],  &pair[0],  &pair[1],
+		       &listener, &evt,      &timer,    &ino,      &ep,
+		       &lock,     &mine };
 	size_t i;
 
 	for (i = 0; i < LEN(all); i++)
@@ -263,6 +275,29 @@ w_accept4(void)
 	if (fd != -1)
 		close(fd);
 	return fd;
+}
+
+/* Who listens has as many as it wants. */
+static long
+w_connect(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), e;
+	long r;
+
+	CHECK(fd != -1);
+	r = connect(fd, (struct sockaddr *)&at_crowd, sizeof at_crowd);
+	e = errno;
+	OK(close(fd));
+	errno = e;
+	return r;
+}
+
+static long
+w_sendfile(void)
+{
+	off_t at = 0;
+
+	return sendfile(pair[1], lock, &at, 1);
 }
 
 static long
@@ -516,6 +551,8 @@ static const struct way {
 	{ "sendmmsg", w_sendmmsg, 1 },
 	{ "recvmmsg", w_recvmmsg, 1 },
 	{ "accept4", w_accept4, 1 },
+	{ "connect", w_connect, 1 },
+	{ "sendfile", w_sendfile, 1 },
 	{ "open", w_open, 1 },
 	{ "wait", w_wait, 1 },
 	{ "wait4", w_wait4, 1 },
@@ -587,6 +624,9 @@ satisfy(void)
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	OK(getsockname(listener, (struct sockaddr *)&a, &len));
 	OK(connect(fd, (struct sockaddr *)&a, len));
+	OK(close(fd));
+	fd = accept(crowd, NULL, NULL);
+	CHECK(fd != -1);
 	OK(close(fd));
 	thr_tell(never[1]);
 	thr_tell(pair[0]);
