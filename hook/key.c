@@ -65,34 +65,65 @@ tss_delete(tss_t key)
 	real.tss_delete(key);
 }
 
+/* One round, of the keys from the first to the last but n.  False: there was
+ * nothing to destroy. */
+static bool
+destroy(unsigned first, unsigned n)
+{
+	void (*fn)(void *);
+	void *value;
+	bool any = false;
+	unsigned k;
+
+	for (k = first; k < n; k++) {
+		if (!used[k] || k == co_last_key)
+			continue;
+		value = pthread_getspecific(k);
+		if (value == NULL)
+			continue;
+		fn = destructor[k];
+		pthread_setspecific(k, NULL);
+		if (fn != NULL) {
+			any = true;
+			fn(value);
+		}
+	}
+	return any;
+}
+
+static void
+forget(unsigned first, unsigned n)
+{
+	unsigned k;
+
+	for (k = first; k < n; k++)
+		if (used[k] && k != co_last_key &&
+		    pthread_getspecific(k) != NULL)
+			pthread_setspecific(k, NULL);
+}
+
+/* The thread leaves by our key's destructor, in glibc's last round, and glibc
+ * may or may not go on after it: the keys after ours have had no turn in that
+ * round, and are to have just one. */
+void
+co_keys_destroy_last(void)
+{
+	unsigned n = top;
+
+	destroy(co_last_key + 1, n);
+	forget(co_last_key + 1, n);
+}
+
 /* Rounds as POSIX has them, pthread_key_create(3p): while there are values,
  * four times at most; after that they are forgotten. */
 void
 co_keys_destroy(void)
 {
-	void (*fn)(void *);
-	void *value;
-	unsigned round, k, n = top;
-	int any = 1;
+	unsigned round, n = top;
+	bool any = true;
 
-	for (round = 0; any && round < PTHREAD_DESTRUCTOR_ITERATIONS; round++) {
-		any = 0;
-		for (k = 0; k < n; k++) {
-			if (!used[k] || k == co_last_key)
-				continue;
-			value = pthread_getspecific(k);
-			if (value == NULL)
-				continue;
-			fn = destructor[k];
-			pthread_setspecific(k, NULL);
-			if (fn != NULL) {
-				any = 1;
-				fn(value);
-			}
-		}
-	}
-	for (k = 0; any && k < n; k++)
-		if (used[k] && k != co_last_key &&
-		    pthread_getspecific(k) != NULL)
-			pthread_setspecific(k, NULL);
+	for (round = 0; any && round < PTHREAD_DESTRUCTOR_ITERATIONS; round++)
+		any = destroy(0, n);
+	if (any)
+		forget(0, n);
 }

@@ -184,6 +184,7 @@ last(void *round)
 	} else if (co_tls.self == NULL) {
 		co_count_out(); /* one of thread.c's */
 	} else {
+		co_keys_destroy_last();
 		co_robust_end(co_tls.self);
 		co_leave();
 	}

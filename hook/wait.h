@@ -191,6 +191,7 @@ int co_set_name(pthread_t th, const char *name);
 int co_get_name(pthread_t th, char *name, size_t n);
 /* key.c: run the destructors of the calling thread's keys. */
 void co_keys_destroy(void);
+void co_keys_destroy_last(void);
 extern pthread_key_t co_last_key;
 void co_signals_init(void);
 void co_signals_undo(void);

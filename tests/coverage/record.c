@@ -392,12 +392,15 @@ waited_at_last(const struct call *c, enum cov_row row)
 	}
 
 /* Which of the two: PICK sees in the first word of what is returned whether it
- * is void.  What returns twice cannot be wrapped. */
+ * is void.  What returns twice, or takes any number, cannot be wrapped. */
 #define NOTHING(ret, name, params, args)
 #define SECOND(a, b, ...) b
 #define SECOND_OF(...) SECOND(__VA_ARGS__)
 #define IS_VOID_void ~, WRAP_VOID, ~
 #define SKIP_vfork ~, NOTHING, ~
+#define SKIP_execl ~, NOTHING, ~
+#define SKIP_execlp ~, NOTHING, ~
+#define SKIP_execle ~, NOTHING, ~
 #define PICK(ret) SECOND_OF(IS_VOID_##ret, WRAP_VALUE, ~)
 #define UNLESS_SKIPPED(name, other) SECOND_OF(SKIP_##name, other, ~)
 

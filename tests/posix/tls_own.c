@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <locale.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <sys/socket.h>
 #include <wchar.h>
 
@@ -328,6 +329,38 @@ TEST(a_destructor_that_sets_its_key_again_runs_four_rounds)
 	}
 	CHECK_INT(PTHREAD_DESTRUCTOR_ITERATIONS, 4);
 	OK(pthread_key_delete(again));
+}
+
+static int tells;
+
+static void
+tells_and_sets_again(void *p)
+{
+	CHECK_INT(write(tells, "x", 1), 1);
+	OK(pthread_setspecific(again, p));
+}
+
+TEST(the_first_thread_of_a_process_has_four_rounds_too)
+{
+	char rounds[8];
+	int p[2], status;
+	pid_t child;
+
+	OK(pipe(p));
+	child = fork();
+	CHECK(child != -1);
+	if (child == 0) {
+		tells = p[1];
+		OK(pthread_key_create(&again, tells_and_sets_again));
+		OK(pthread_setspecific(again, &tells));
+		pthread_exit(NULL);
+	}
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(status, 0);
+	CHECK_INT(read(p[0], rounds, sizeof rounds),
+		  PTHREAD_DESTRUCTOR_ITERATIONS);
+	OK(close(p[0]));
+	OK(close(p[1]));
 }
 
 static void
