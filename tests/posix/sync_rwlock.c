@@ -426,18 +426,24 @@ TEST(a_reader_may_read_again_while_a_writer_waits)
 	CHECK_INT(o.writer, 1);
 }
 
-TEST(a_waiting_writer_goes_first_where_writers_are_preferred)
+static void
+prefers_writers(pthread_rwlock_t *l)
 {
-	struct order o = { .here = 0 };
 	pthread_rwlockattr_t a;
-	pthread_t w, r;
 
 	OK(pthread_rwlockattr_init(&a));
 	OK(pthread_rwlockattr_setkind_np(&a,
 		PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
-	OK(pthread_rwlock_init(&o.l, &a));
+	OK(pthread_rwlock_init(l, &a));
 	OK(pthread_rwlockattr_destroy(&a));
+}
 
+TEST(a_waiting_writer_goes_first_where_writers_are_preferred)
+{
+	struct order o = { .here = 0 };
+	pthread_t w, r;
+
+	prefers_writers(&o.l);
 	OK(pthread_rwlock_rdlock(&o.l));
 	w = thr_start(comes_to_write, &o);
 	while (in_thread(do_tryrdlock, &o.l) == 0)
@@ -458,15 +464,10 @@ TEST(a_waiting_writer_goes_first_where_writers_are_preferred)
 TEST(no_reader_gets_in_before_a_writer_that_is_let_in)
 {
 	struct order o = { .here = 0 };
-	pthread_rwlockattr_t a;
 	pthread_t w;
 	int i, r;
 
-	OK(pthread_rwlockattr_init(&a));
-	OK(pthread_rwlockattr_setkind_np(&a,
-		PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP));
-	OK(pthread_rwlock_init(&o.l, &a));
-	OK(pthread_rwlockattr_destroy(&a));
+	prefers_writers(&o.l);
 	for (i = 0; i < 20; i++) {
 		o.writer = 0;
 		o.next = 0;
