@@ -365,7 +365,7 @@ wait_by_fd(struct co *self, uint64_t set, siginfo_t *got, int64_t deadline,
 	struct co_fd_wait w;
 	struct co_fd *slot;
 	enum co_why woken = CO_NONE;
-	uint32_t gen, seq, sigseq;
+	uint32_t gen, seq;
 	int fd, r, err;
 
 	fd = (int)sys4(SYS_signalfd4, -1, &set, 8, SFD_CLOEXEC);
@@ -382,7 +382,6 @@ wait_by_fd(struct co *self, uint64_t set, siginfo_t *got, int64_t deadline,
 	self->sigwait = set;
 	for (;;) {
 		seq = slot->seq[CO_IN];
-		sigseq = atomic_load(&self->sigseq);
 		r = take_now(self, set, got);
 		/* Also where the descriptor woke it: both may have come. */
 		if (r != 0 ||
@@ -397,13 +396,8 @@ wait_by_fd(struct co *self, uint64_t set, siginfo_t *got, int64_t deadline,
 			err = -EINTR;
 		else
 			err = co_fd_enter(&w, fd, slot, CO_IN, gen, seq);
-		/* One that was queued since the look, and that somebody else's
-		 * nudge has made us look at since, wakes nobody any more. */
 		if (err == 0) {
-			woken = atomic_load(&self->sigseq) != sigseq
-					? co_disarm(w.parker)
-					: co_park(w.parker, deadline, why, 0,
-						  true);
+			woken = co_park(w.parker, deadline, why, 0, true);
 			co_fd_leave(&w);
 		}
 		co_critical_end();
