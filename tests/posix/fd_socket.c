@@ -1214,6 +1214,49 @@ TEST(MSG_OOB_and_MSG_ERRQUEUE_never_wait)
 	shut_both(s);
 }
 
+/* The window is closed, so what comes through is that there will be one. */
+TEST(an_urgent_byte_that_is_only_announced_is_not_waited_for)
+{
+	static char buf[40000];
+	int small = 4096, large = 1 << 20, err, l, s[2];
+	struct sockaddr_in addr;
+	size_t taken = 0;
+	ssize_t n;
+	char c;
+
+	l = listener(&addr);
+	CHECK_INT(setsockopt(l, SOL_SOCKET, SO_RCVBUF, &small, sizeof small),
+		  0);
+	s[1] = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(s[1] != -1);
+	CHECK_INT(setsockopt(s[1], SOL_SOCKET, SO_SNDBUF, &large, sizeof large),
+		  0);
+	CHECK_INT(connect(s[1], (struct sockaddr *)&addr, sizeof addr), 0);
+	s[0] = accept(l, NULL, NULL);
+	CHECK(s[0] != -1);
+	shut(l);
+	CHECK_INT(send(s[1], buf, sizeof buf, MSG_DONTWAIT), sizeof buf);
+	CHECK_INT(send(s[1], "!", 1, MSG_OOB | MSG_DONTWAIT), 1);
+	do {
+		usleep(1000);
+		errno = 0;
+		n = recv(s[0], &c, 1, MSG_OOB);
+		err = errno;
+	} while (n == -1 && err == EINVAL);
+	CHECK_INT(n, -1);
+	CHECK_INT(err, EAGAIN);
+	while (taken < sizeof buf) {
+		n = recv(s[0], buf, sizeof buf, 0);
+		CHECK(n > 0);
+		taken += (size_t)n;
+	}
+	while ((n = recv(s[0], &c, 1, MSG_OOB)) == -1 && errno == EAGAIN)
+		usleep(1000);
+	CHECK_INT(n, 1);
+	CHECK_INT(c, '!');
+	shut_both(s);
+}
+
 /*
  * Datagrams
  */
