@@ -6,6 +6,7 @@
  * memory it asks libc for is the linker's affair (--wrap).
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -342,6 +343,10 @@ can_io(int what, void *arg)
 		return true;
 	if (op->n < 2 || (op->dir == CO_OUT && is_nonblocking(op->fd)) ||
 	    sys2(SYS_fcntl, op->fd, F_GETFL) & O_DIRECT) /* of packets */
+		return false;
+	/* Who reads may see the parts: pipe(7) has none below PIPE_BUF, and of
+	 * a socket with room nobody expects any. */
+	if (op->dir == CO_OUT && op->n <= PIPE_BUF)
 		return false;
 	if (sys5(SYS_getsockopt, op->fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0)
 		return type == SOCK_STREAM;
