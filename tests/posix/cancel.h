@@ -11,7 +11,7 @@
 #include <semaphore.h>
 
 #include "party.h"
-#include "thr.h"
+#include "signals.h"
 
 /* What ran at the end of a thread, in order. */
 static int order[8];
@@ -304,27 +304,13 @@ waits_in_poll(void)
 __attribute__((constructor)) static inline void
 block_usr1(void)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
-}
-
-static inline sigset_t
-usr1(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	return set;
+	hold_back(SIGUSR1);
 }
 
 static inline void
 waits_in_sigwait(void)
 {
-	sigset_t set = usr1();
+	sigset_t set = set_of(SIGUSR1);
 	int sig;
 
 	OK(sigwait(&set, &sig));

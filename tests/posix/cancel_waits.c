@@ -74,7 +74,7 @@ signals(void)
 static void
 waits_in_pause(void)
 {
-	sigset_t set = usr1(), old;
+	sigset_t set = set_of(SIGUSR1), old;
 
 	OK(pthread_sigmask(SIG_UNBLOCK, &set, &old));
 	while (ticks == 0)
@@ -106,7 +106,7 @@ ALL(sigwait)
 static void
 waits_in_sigwaitinfo(void)
 {
-	sigset_t set = usr1();
+	sigset_t set = set_of(SIGUSR1);
 
 	CHECK_INT(sigwaitinfo(&set, NULL), SIGUSR1);
 }
@@ -118,7 +118,7 @@ static void
 waits_in_sigtimedwait(void)
 {
 	struct timespec ts = { THR_LONG / 1000000000, 0 };
-	sigset_t set = usr1();
+	sigset_t set = set_of(SIGUSR1);
 
 	CHECK_INT(sigtimedwait(&set, NULL, &ts), SIGUSR1);
 }

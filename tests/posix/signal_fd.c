@@ -6,7 +6,6 @@
 #define _GNU_SOURCE 1
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/resource.h>
@@ -15,7 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "thr.h"
+#include "signals.h"
 
 typedef struct signalfd_siginfo info;
 
@@ -33,16 +32,6 @@ block_all(void)
 	sigaddset(&used, SIGRTMIN + 1);
 	sigaddset(&used, SIGRTMIN + 2);
 	OK(pthread_sigmask(SIG_BLOCK, &used, NULL));
-}
-
-static sigset_t
-set_of(int sig)
-{
-	sigset_t s;
-
-	sigemptyset(&s);
-	sigaddset(&s, sig);
-	return s;
 }
 
 static int

@@ -4,13 +4,12 @@
 #define _GNU_SOURCE 1
 
 #include <limits.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
-#include "thr.h"
+#include "signals.h"
 
 static __thread volatile int mine;
 static __thread int innocent;
@@ -23,24 +22,6 @@ counts(int sig)
 	mine++;
 	if (innocent)
 		atomic_fetch_add(&wrong, 1);
-}
-
-static void
-handle(int sig)
-{
-	struct sigaction sa = { .sa_handler = counts };
-
-	OK(sigaction(sig, &sa, NULL));
-}
-
-static sigset_t
-only(int sig)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	return set;
 }
 
 /* A pipe or a socket that nobody reads any more. */
@@ -106,7 +87,7 @@ TEST(SIGPIPE_is_the_writers)
 	pthread_t th[20], other = thr_start(is_innocent, NULL);
 	int i;
 
-	handle(SIGPIPE);
+	on(SIGPIPE, counts, 0);
 	for (i = 0; i < 20; i++)
 		th[i] = thr_start(breaks_pipes, NULL);
 	for (i = 0; i < 20; i++)
@@ -122,7 +103,7 @@ static void *
 takes_it_back(void *arg)
 {
 	const struct timespec zero = { 0, 0 };
-	sigset_t set = only(SIGPIPE), pending, old;
+	sigset_t set = set_of(SIGPIPE), pending, old;
 	siginfo_t info;
 	int fd[2], i, how;
 
@@ -155,7 +136,7 @@ TEST(SIGPIPE_that_is_blocked_waits_for_the_writer)
 	pthread_t th[10], other = thr_start(is_innocent, NULL);
 	int i;
 
-	handle(SIGPIPE);
+	on(SIGPIPE, counts, 0);
 	for (i = 0; i < 10; i++)
 		th[i] = thr_start(takes_it_back, NULL);
 	for (i = 0; i < 10; i++)
@@ -171,7 +152,7 @@ static void *
 takes_it_back_from_stdio(void *arg)
 {
 	const struct timespec zero = { 0, 0 };
-	sigset_t set = only(SIGPIPE), pending, old;
+	sigset_t set = set_of(SIGPIPE), pending, old;
 	int fd[2], i;
 	FILE *f;
 
@@ -206,7 +187,7 @@ TEST(SIGPIPE_of_stdio_that_is_blocked_waits_for_the_writer)
 	pthread_t other = thr_start(is_innocent, NULL);
 	int i;
 
-	handle(SIGPIPE);
+	on(SIGPIPE, counts, 0);
 	for (i = 0; i < 10; i++)
 		thr_join(thr_start(takes_it_back_from_stdio, NULL));
 	stop = 1;
@@ -227,7 +208,7 @@ counts_all(int sig)
 static void *
 sends_it_to_the_process(void *arg)
 {
-	sigset_t set = only(SIGPIPE), pending;
+	sigset_t set = set_of(SIGPIPE), pending;
 
 	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
 	OK(kill(getpid(), SIGPIPE));
@@ -242,7 +223,7 @@ sends_it_to_the_process(void *arg)
 TEST(SIGPIPE_for_the_process_is_for_who_lets_it_in)
 {
 	struct sigaction sa = { .sa_handler = counts_all };
-	sigset_t set = only(SIGPIPE);
+	sigset_t set = set_of(SIGPIPE);
 	pthread_t th;
 
 	OK(sigaction(SIGPIPE, &sa, NULL));
@@ -263,7 +244,7 @@ static atomic_int blocked, ignored;
 static void *
 has_it_pending(void *arg)
 {
-	sigset_t set = only(SIGUSR2), pending;
+	sigset_t set = set_of(SIGUSR2), pending;
 
 	(void)arg;
 	sigaddset(&set, SIGWINCH);
@@ -283,14 +264,14 @@ has_it_pending(void *arg)
 /* By the program or by itself, and it is gone, though it was pending. */
 TEST(what_is_ignored_is_pending_no_more)
 {
-	sigset_t set = only(SIGUSR1);
+	sigset_t set = set_of(SIGUSR1);
 	pthread_t th[5];
 	int i;
 
 	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
-	handle(SIGUSR1);
-	handle(SIGUSR2);
-	handle(SIGWINCH);
+	on(SIGUSR1, counts, 0);
+	on(SIGUSR2, counts, 0);
+	on(SIGWINCH, counts, 0);
 	for (i = 0; i < 5; i++)
 		th[i] = thr_start(has_it_pending, NULL);
 	thr_until(&blocked, 5);
@@ -302,8 +283,8 @@ TEST(what_is_ignored_is_pending_no_more)
 	thr_ms(2);
 	CHECK(signal(SIGUSR2, SIG_IGN) == counts);
 	CHECK(signal(SIGWINCH, SIG_DFL) == counts);
-	handle(SIGUSR2);
-	handle(SIGWINCH);
+	on(SIGUSR2, counts, 0);
+	on(SIGWINCH, counts, 0);
 	ignored = 1;
 	for (i = 0; i < 5; i++)
 		thr_join(th[i]);
@@ -312,7 +293,7 @@ TEST(what_is_ignored_is_pending_no_more)
 static void *
 lets_it_in_later(void *arg)
 {
-	sigset_t set = only(SIGPIPE);
+	sigset_t set = set_of(SIGPIPE);
 	int fd[2];
 
 	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
@@ -332,7 +313,7 @@ TEST(SIGPIPE_that_was_blocked_is_handled_by_the_writer)
 	pthread_t th[10], other = thr_start(is_innocent, NULL);
 	int i;
 
-	handle(SIGPIPE);
+	on(SIGPIPE, counts, 0);
 	for (i = 0; i < 10; i++)
 		th[i] = thr_start(lets_it_in_later, NULL);
 	for (i = 0; i < 10; i++)
@@ -360,7 +341,7 @@ TEST(SIGPIPE_by_default_ends_the_process)
 static void *
 writes_too_much(void *arg)
 {
-	sigset_t set = only(SIGXFSZ);
+	sigset_t set = set_of(SIGXFSZ);
 	FILE *f = tmpfile();
 	int fd;
 
@@ -389,7 +370,7 @@ TEST(SIGXFSZ_is_the_writers)
 	OK(getrlimit(RLIMIT_FSIZE, &old));
 	rl = old;
 	rl.rlim_cur = 4096;
-	handle(SIGXFSZ);
+	on(SIGXFSZ, counts, 0);
 	other = thr_start(is_innocent, NULL);
 	OK(setrlimit(RLIMIT_FSIZE, &rl));
 	for (i = 0; i < 10; i++)
@@ -463,7 +444,7 @@ TEST(what_a_thread_sends_itself_it_handles_at_once)
 	pthread_t th[4];
 	int i;
 
-	handle(SIGUSR1);
+	on(SIGUSR1, counts, 0);
 	innocent = 1;
 	for (i = 0; i < 4; i++)
 		th[i] = thr_start(sends_itself, NULL);

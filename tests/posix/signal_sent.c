@@ -4,9 +4,8 @@
 #define _GNU_SOURCE 1
 
 #include <setjmp.h>
-#include <signal.h>
 
-#include "thr.h"
+#include "signals.h"
 
 static __thread volatile int mine;
 static atomic_int here, handled, go_on;
@@ -17,24 +16,6 @@ counts(int sig)
 	(void)sig;
 	mine++;
 	handled++;
-}
-
-static void
-handle(int sig)
-{
-	struct sigaction sa = { .sa_handler = counts };
-
-	OK(sigaction(sig, &sa, NULL));
-}
-
-static sigset_t
-only(int sig)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	return set;
 }
 
 /* It waits for nothing, and asks nobody. */
@@ -56,7 +37,7 @@ TEST(pthread_kill_interrupts_a_thread_that_runs)
 	pthread_t th;
 	int i;
 
-	handle(SIGUSR1);
+	on(SIGUSR1, counts, 0);
 	th = thr_start(spins, NULL);
 	for (i = 1; i <= 5; i++) {
 		thr_until(&here, i);
@@ -72,7 +53,7 @@ static void *
 has_it_pending(void *arg)
 {
 	int i = thr_num(arg);
-	sigset_t set = only(SIGUSR1), s;
+	sigset_t set = set_of(SIGUSR1), s;
 
 	OK(pthread_sigmask(SIG_BLOCK, &set, NULL));
 	here++;
@@ -91,7 +72,7 @@ TEST(what_one_thread_has_pending_no_other_sees)
 	pthread_t th[10];
 	int i;
 
-	handle(SIGUSR1);
+	on(SIGUSR1, counts, 0);
 	for (i = 0; i < 10; i++)
 		th[i] = thr_start(has_it_pending, thr_ptr(i));
 	thr_until(&here, 10);
@@ -116,7 +97,7 @@ keeps_order(int sig, siginfo_t *si, void *uc)
 static void *
 gets_them_in_order(void *arg)
 {
-	sigset_t set = only(SIGRTMIN);
+	sigset_t set = set_of(SIGRTMIN);
 	int i;
 
 	sigaddset(&set, SIGUSR1);
@@ -135,7 +116,7 @@ gets_them_in_order(void *arg)
  * the lower first, and of one kind the older. */
 TEST(what_is_queued_for_a_thread_comes_in_order)
 {
-	sigset_t all = only(SIGUSR1);
+	sigset_t all = set_of(SIGUSR1);
 	struct sigaction sa = { .sa_sigaction = keeps_order,
 				.sa_flags = SA_SIGINFO };
 	union sigval v;
@@ -233,7 +214,7 @@ has_threads_stopped(int by_raise)
 	pthread_t th[5];
 	int i;
 
-	handle(SIGCONT);
+	on(SIGCONT, counts, 0);
 	for (i = 0; i < 5; i++)
 		th[i] = thr_start(waits, NULL);
 	thr_until(&here, 5);
