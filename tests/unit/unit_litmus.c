@@ -26,6 +26,8 @@
 
 #include "sched/lot.h"
 
+#include "quiet.h"
+
 enum { ROUNDS = 150 * 1000, SPREAD = 256, SECONDS = 3 };
 
 /* --- what the sources need of others --- */
@@ -35,11 +37,7 @@ static _Thread_local jmp_buf poll_out;
 static _Atomic int kicks, polled;
 static int64_t polled_until;
 
-struct co_m *co_all_m;
 _Atomic long co_count = 1;
-struct co_lock co_all_lock;
-struct co *co_all;
-int co_log_level, co_watch;
 
 static int
 libc_clock(clockid_t id, struct timespec *ts)
@@ -73,47 +71,6 @@ co_poller_kickfd(void)
 {
 	return -1;
 }
-int
-co_log_fd(void)
-{
-	return -1;
-}
-void
-co_log(enum co_level level, const char *f, ...)
-{
-	(void)level;
-	(void)f;
-}
-int
-co_format(char *to, int n, const char *f, ...)
-{
-	(void)to;
-	(void)n;
-	(void)f;
-	return 0;
-}
-void
-co_die(const char *f, ...)
-{
-	fail_msg("%s", f);
-	abort();
-}
-uint64_t
-co_sig_idle_mask(void)
-{
-	return 0;
-}
-void
-co_sig_idle(struct co_m *m, bool polls)
-{
-	(void)m;
-	(void)polls;
-}
-void
-co_sig_run_pending(struct co *self)
-{
-	(void)self;
-}
 void
 co_sig_switch(struct co_m *m, struct co *from, struct co *to)
 {
@@ -126,38 +83,6 @@ co_ctx_switch(struct co_ctx *from, struct co_ctx *to)
 {
 	(void)from;
 	(void)to;
-}
-void
-co_deferred_run(void)
-{
-}
-void
-co_gone(struct co *co)
-{
-	(void)co;
-}
-void
-co_watch_back(struct co_m *m)
-{
-	(void)m;
-}
-int64_t
-co_watch_park(const struct co *co, const char *c, uintptr_t w, int64_t t)
-{
-	(void)co;
-	(void)c;
-	(void)w;
-	return t;
-}
-void
-co_watch_wake(const struct co *co, const char *c, uintptr_t w, enum co_why y,
-	      int64_t t)
-{
-	(void)co;
-	(void)c;
-	(void)y;
-	(void)w;
-	(void)t;
 }
 void
 co_comm_monitor(void)

@@ -24,6 +24,8 @@
 #undef prefetch
 #include "sched/lot.c"
 
+#include "quiet.h"
+
 enum { COS = 4, MS = 3 };
 
 static struct co them[COS];
@@ -34,8 +36,6 @@ static int shared[4]; /* the cases' own */
 static struct co_lock shared_lock;
 
 /* What the sources above need of those that are not here. */
-struct co_m *co_all_m;
-
 static int
 no_time_passes(clockid_t id, struct timespec *ts)
 {
@@ -46,35 +46,8 @@ no_time_passes(clockid_t id, struct timespec *ts)
 
 struct co_libc co_libc = { .clock = no_time_passes };
 _Atomic long co_count;
-struct co_lock co_all_lock;
-struct co *co_all;
-int co_log_level, co_watch, co_dump_signal;
-int
-co_log_fd(void)
-{
-	return -1;
-}
-void
-co_log(enum co_level level, const char *f, ...)
-{
-	(void)level;
-	(void)f;
-}
-int
-co_format(char *to, int n, const char *f, ...)
-{
-	(void)to;
-	(void)n;
-	(void)f;
-	return 0;
-}
+int co_dump_signal;
 
-void
-co_die(const char *f, ...)
-{
-	fail_msg("%s", f);
-	abort();
-}
 bool
 co_timers_run(int64_t now)
 {
@@ -97,26 +70,6 @@ co_timer_next(void)
 {
 	return CO_FOREVER;
 }
-uint64_t
-co_sig_idle_mask(void)
-{
-	return 0;
-}
-void
-co_sig_idle(struct co_m *m, bool polls)
-{
-	(void)m;
-	(void)polls;
-}
-void
-co_sig_run_pending(struct co *self)
-{
-	(void)self;
-}
-void
-co_deferred_run(void)
-{
-}
 void
 co_monitor_nudge(void)
 {
@@ -125,36 +78,7 @@ void
 co_monitor_start(void)
 {
 }
-void
-co_watch_back(struct co_m *m)
-{
-	(void)m;
-}
-int64_t
-co_watch_park(const struct co *co, const char *c, uintptr_t w, int64_t t)
-{
-	(void)co;
-	(void)c;
-	(void)w;
-	return t;
-}
 
-void
-co_watch_wake(const struct co *co, const char *c, uintptr_t w, enum co_why y,
-	      int64_t t)
-{
-	(void)co;
-	(void)c;
-	(void)y;
-	(void)w;
-	(void)t;
-}
-
-void
-co_gone(struct co *co)
-{
-	(void)co;
-}
 void
 co_fd_event(uint64_t data, uint32_t events)
 {
