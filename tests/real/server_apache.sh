@@ -10,8 +10,7 @@ httpd=$(ls /usr/sbin/apache2 2>/dev/null) || {
 	exit 77
 }
 modules=/usr/lib/apache2/modules
-server=
-at_exit='[ -z "$server" ] || kill -KILL "$server" 2>/dev/null'
+. "$REAL/web.sh"
 
 # configured MPM: in $TMP/www.
 configured()
@@ -43,68 +42,12 @@ configured()
 	END
 }
 
-answers()
+ends_well()
 {
-	curl -sf "http://127.0.0.1:$port/f1"
+	ends TERM &&
+		! grep -E 'segfault|exit signal|core:(emerg|crit|alert)' "$TMP/errors"
 }
 
-# start_in MODE: the process that we started becomes the server's first.
-start_in()
-{
-	local -a env=()
-
-	case $1 in
-	bare) ;;
-	now) env=("LD_PRELOAD=$LIB" COHOOK_START=now) ;;
-	*) env=("LD_PRELOAD=$LIB" "COHOOK_WORKERS=$1") ;;
-	esac
-	[ -z "${REAL_BARE:-}" ] || env=()
-	env "REAL_MARK_CHILD=$TMP" "${env[@]}" "$httpd" -f "$TMP/conf" \
-		-DFOREGROUND >"$TMP/out" 2>&1 &
-	server=$!
-	until_true answers
-}
-
-serves()
-{
-	timeout -k 5 "$LIMIT" "$PYTHON" "$REAL/http_client.py" "$port" \
-		"$TMP/www" "$@"
-}
-
-# Clients go on while it restarts; those that it had are served to the end.
-restarts()
-{
-	local client
-
-	RESTARTS=1 serves 20 120 >"$TMP/client" 2>&1 &
-	client=$!
-	sleep 0.1
-	kill -USR1 "$server"
-	# Who comes while nobody listens yet is refused, bare as well.
-	wait "$client" || ! grep '^wrong' "$TMP/client" | grep -iv connection
-	until_true answers && RESTARTS=1 serves 20 10
-}
-
-# In the child that has most.
-kernel_threads()
-{
-	ps -o nlwp= --ppid "$server" | sort -n | tail -n 1 | tr -d ' '
-}
-
-ends()
-{
-	kill -TERM "$server"
-	timeout 20 tail --pid="$server" -f /dev/null || return
-	wait "$server" || return
-	server=
-	! grep -E 'segfault|exit signal|core:(emerg|crit|alert)' "$TMP/errors"
-}
-
-mkdir "$TMP/www"
-for n in 0 1 100 1000 4096 65536 300000; do
-	head -c "$n" /dev/urandom >"$TMP/www/f$n"
-done
-chmod -R a+rX "$TMP/www"
 for mpm in worker event; do
 	[ -e "$modules/mod_mpm_$mpm.so" ] || {
 		skip "$mpm" "there is no such module"
@@ -116,21 +59,15 @@ for mpm in worker event; do
 		port=$(free_port)
 		configured "$mpm"
 		: >"$TMP/errors"
-		check "$name: it comes up" start_in "$mode" || continue
+		# The process that we start becomes the server's first.
+		check "$name: it comes up" start_in "$mode" "$httpd" \
+			-f "$TMP/conf" -DFOREGROUND || continue
 		check "$name: every answer is right" serves 50 30
-		n=$(kernel_threads)
-		if [ "$mode" != bare ] && [ -z "${REAL_BARE:-}" ]; then
-			check "$name: $n kernel threads in a child" \
-				test "$n" -lt 12
-		else
-			check "$name: $n kernel threads in a child" \
-				test "$n" -ge 64
-		fi
-		check "$name: it restarts gracefully" restarts
-		check "$name: it ends" ends
-		[ -z "$server" ] || kill -KILL "$server" 2>/dev/null
-		kill_marked
-		server=
+		n=$(most_threads)
+		threads "$name: $n kernel threads in a child" "$n" 64
+		check "$name: it restarts gracefully" renews USR1 120
+		check "$name: it ends" ends_well
+		gone
 	done
 done
 finish
