@@ -58,6 +58,7 @@ fill_batch(struct batch *b, int n)
 
 struct sender {
 	int fd, from, to;
+	int more_ms; /* a longer while */
 };
 
 /* Each message by itself, with a while between. */
@@ -70,6 +71,7 @@ sends_slowly(void *arg)
 
 	for (i = s->from; i < s->to; i++) {
 		most_likely();
+		usleep((useconds_t)s->more_ms * 1000);
 		memset(buf, 'a' + i, sizeof buf);
 		CHECK_INT(send(s->fd, buf, (size_t)i + 1, 0), i + 1);
 	}
@@ -78,7 +80,7 @@ sends_slowly(void *arg)
 
 TEST(recvmmsg_waits_until_all_are_there)
 {
-	struct sender s = { 0, 0, 4 };
+	struct sender s = { 0, 0, 4, 0 };
 	struct batch b;
 	pthread_t th;
 	int p[2];
@@ -119,7 +121,7 @@ TEST(recvmmsg_takes_what_is_there_without_a_wait)
 
 TEST(MSG_WAITFORONE_waits_for_one)
 {
-	struct sender s = { 0, 0, 1 };
+	struct sender s = { 0, 0, 1, 0 };
 	struct batch b;
 	pthread_t th;
 	int p[2];
@@ -138,7 +140,7 @@ TEST(MSG_WAITFORONE_waits_for_one)
 TEST(recvmmsg_looks_at_the_clock_after_each_message)
 {
 	struct timespec zero = { 0, 0 }, ts = { 0, 10 * T_MS }, much = { 50, 0 };
-	struct sender s = { 0, 0, 3 };
+	struct sender s = { 0, 0, 3, 0 };
 	struct batch b, out;
 	pthread_t th;
 	int p[2];
@@ -169,8 +171,8 @@ TEST(recvmmsg_looks_at_the_clock_after_each_message)
 
 TEST(each_message_has_its_own_SO_RCVTIMEO)
 {
-	struct timeval tv = { 0, 500000 };
-	struct sender s = { 0, 0, 8 };
+	struct timeval tv = { 0, 300000 };
+	struct sender s = { 0, 0, 8, 40 }; /* of all, more than that */
 	struct batch b;
 	pthread_t th;
 	int p[2];
