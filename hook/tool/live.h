@@ -100,11 +100,14 @@ void watched_json(FILE *to, const struct watched *w);
 char *live_fd(struct live *l, int fd);
 void live_fd_forget(struct live *l);
 
-/* --- unwind.c --- */
+/* --- symbols.c --- */
 
+/* NULL: no file is mapped there, or none that can be read. */
 struct module *live_module(struct live *l, uint64_t addr);
 /* "name+0x12", or NULL. */
 char *live_symbol(struct live *l, uint64_t addr, struct module **m);
+
+/* --- unwind.c --- */
 
 struct frames {
 	uint64_t pc[128];
