@@ -7,6 +7,7 @@
  * goes on for sure, and what it waits for is done then.
  */
 #define _GNU_SOURCE 1
+#include <linux/aio_abi.h>
 #include <linux/futex.h>
 #include <mqueue.h>
 #include <netinet/in.h>
@@ -35,7 +36,10 @@ static int never[2]; /* a pipe: nothing comes */
 static int full[2];  /* and one that takes no more */
 static int pair[2];  /* sockets; what pair[1] sends is not taken */
 static int listener, evt, timer, ino, ep, lock, mine;
-static int msg, sems;
+static int msg, msg_full, sems;
+static int busy, in_busy[4]; /* TCP: who has no time for one more */
+static struct sockaddr_in at_busy;
+static aio_context_t aio;
 static mqd_t mq, mq_full;
 static sem_t sem;
 static int crowd, in_crowd;
@@ -70,9 +74,51 @@ queue(const char *what)
 	return q;
 }
 
+struct message {
+	long type;
+	char c;
+};
+
+/* Whatever outlives a process that dies in the middle of it. */
+static void
+removes(void)
+{
+	int i;
+
+	msgctl(msg, IPC_RMID, NULL);
+	msgctl(msg_full, IPC_RMID, NULL);
+	semctl(sems, 0, IPC_RMID);
+	for (i = 0; i < 4; i++)
+		unlink(path[i]);
+	rmdir(dir);
+}
+
+/* A listener whose queue is full drops who comes: he tries again after a
+ * second. */
+static void
+nobody_more(void)
+{
+	socklen_t len = sizeof at_busy;
+	size_t i;
+
+	at_busy.sin_family = AF_INET;
+	at_busy.sin_port = 0;
+	at_busy.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	busy = socket(AF_INET, SOCK_STREAM, 0);
+	OK(bind(busy, (struct sockaddr *)&at_busy, len));
+	OK(listen(busy, 0));
+	OK(getsockname(busy, (struct sockaddr *)&at_busy, &len));
+	for (i = 0; i < LEN(in_busy); i++) {
+		in_busy[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		CHECK_ERR(connect(in_busy[i], (struct sockaddr *)&at_busy, len),
+			  EINPROGRESS);
+	}
+}
+
 static void
 world_begin(void)
 {
+	struct message m = { 1, 'x' };
 	struct sockaddr_in a = { .sin_family = AF_INET };
 	struct epoll_event ev = { .events = EPOLLIN };
 	int i, status[2];
@@ -107,7 +153,15 @@ world_begin(void)
 	OK(sem_init(&sem, 0, 0));
 	msg = msgget(IPC_PRIVATE, 0600);
 	sems = semget(IPC_PRIVATE, 1, 0600);
-	CHECK(msg != -1 && sems != -1);
+	msg_full = msgget(IPC_PRIVATE, 0600);
+	CHECK(msg != -1 && msg_full != -1 && sems != -1);
+	while (msgsnd(msg_full, &m, 1, IPC_NOWAIT) == 0)
+		;
+	CHECK_INT(errno, EAGAIN);
+	nobody_more();
+	aio = 0;
+	if (syscall(SYS_io_setup, 1, &aio) != 0)
+		aio = 0;
 	mq = queue("empty");
 	mq_full = queue("full");
 	if (mq != (mqd_t)-1)
@@ -133,6 +187,7 @@ world_begin(void)
 		/* The parent's end may not be what somebody waits for. */
 		OK(close(alive[1]));
 		CHECK_INT(read(alive[0], buf, 1), 0);
+		removes();
 		_exit(0);
 	}
 	thr_hear(status[0]);
@@ -146,26 +201,26 @@ world_end(void)
 	int *all[] = { &crowd,    &in_crowd, &alive[0], &alive[1], &never[0],
 		       &never[1], &full[0],  &full[1],  &pair[0],  &pair[1],
 		       &listener, &evt,      &timer,    &ino,      &ep,
-		       &lock,     &mine };
+		       &lock,     &mine,     &busy };
 	size_t i;
 
-	for (i = 0; i < LEN(all); i++)
-		if (*all[i] != -1)
-			OK(close(*all[i]));
-	OK(sem_destroy(&sem));
-	OK(msgctl(msg, IPC_RMID, NULL));
-	OK(semctl(sems, 0, IPC_RMID));
-	if (mq != (mqd_t)-1) {
-		OK(mq_close(mq));
-		OK(mq_close(mq_full));
-	}
 	if (child != -1) {
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 	}
-	for (i = 0; i < 4; i++)
-		unlink(path[i]);
-	OK(rmdir(dir));
+	removes();
+	for (i = 0; i < LEN(all); i++)
+		if (*all[i] != -1)
+			OK(close(*all[i]));
+	OK(sem_destroy(&sem));
+	for (i = 0; i < LEN(in_busy); i++)
+		OK(close(in_busy[i]));
+	if (aio != 0)
+		OK(syscall(SYS_io_destroy, aio));
+	if (mq != (mqd_t)-1) {
+		OK(mq_close(mq));
+		OK(mq_close(mq_full));
+	}
 }
 
 /* --- the calls; each brings its result, -1 and errno --- */
@@ -277,19 +332,31 @@ w_accept4(void)
 	return fd;
 }
 
-/* Who listens has as many as it wants. */
 static long
-w_connect(void)
+connects(int family, const void *at, socklen_t len)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0), e;
+	int fd = socket(family, SOCK_STREAM, 0), e;
 	long r;
 
 	CHECK(fd != -1);
-	r = connect(fd, (struct sockaddr *)&at_crowd, sizeof at_crowd);
+	r = connect(fd, at, len);
 	e = errno;
 	OK(close(fd));
 	errno = e;
 	return r;
+}
+
+/* Who listens has as many as it wants. */
+static long
+w_connect(void)
+{
+	return connects(AF_UNIX, &at_crowd, sizeof at_crowd);
+}
+
+static long
+w_connect_tcp(void)
+{
+	return connects(AF_INET, &at_busy, sizeof at_busy);
 }
 
 static long
@@ -466,12 +533,25 @@ w_recvmmsg_timed(void)
 static long
 w_msgrcv(void)
 {
-	struct {
-		long type;
-		char c;
-	} m;
+	struct message m;
 
 	return msgrcv(msg, &m, 1, 0, 0);
+}
+
+static long
+w_msgsnd(void)
+{
+	struct message m = { 1, 'x' };
+
+	return msgsnd(msg_full, &m, 1, 0);
+}
+
+static long
+w_io_getevents(void)
+{
+	struct io_event ev;
+
+	return syscall(SYS_io_getevents, aio, 1, 1, &ev, NULL);
 }
 
 static long
@@ -552,6 +632,7 @@ static const struct way {
 	{ "recvmmsg", w_recvmmsg, 1 },
 	{ "accept4", w_accept4, 1 },
 	{ "connect", w_connect, 1 },
+	{ "connect by TCP", w_connect_tcp, 1 },
 	{ "sendfile", w_sendfile, 1 },
 	{ "open", w_open, 1 },
 	{ "wait", w_wait, 1 },
@@ -574,6 +655,8 @@ static const struct way {
 	{ "send with SO_SNDTIMEO", w_send_timed, 0 },
 	{ "recvmmsg with SO_RCVTIMEO", w_recvmmsg_timed, 0 },
 	{ "msgrcv", w_msgrcv, 0 },
+	{ "msgsnd", w_msgsnd, 0 },
+	{ "io_getevents", w_io_getevents, 0 },
 	{ "semop", w_semop, 0 },
 	{ "semtimedop", w_semtimedop, 0 },
 	{ "sigwaitinfo", w_sigwaitinfo, 0 },
@@ -585,6 +668,8 @@ static const struct way {
 static int
 can(const struct way *way)
 {
+	if (way->wait == w_io_getevents)
+		return aio != 0;
 	return mq != (mqd_t)-1 || strncmp(way->name, "mq_", 3) != 0;
 }
 
@@ -628,6 +713,10 @@ satisfy(void)
 	fd = accept(crowd, NULL, NULL);
 	CHECK(fd != -1);
 	OK(close(fd));
+	OK(fcntl(busy, F_SETFL, O_NONBLOCK));
+	OK(listen(busy, 100));
+	while ((fd = accept(busy, NULL, NULL)) != -1)
+		OK(close(fd));
 	thr_tell(never[1]);
 	thr_tell(pair[0]);
 	CHECK(read(full[0], buf, sizeof buf) > 0);
@@ -711,6 +800,7 @@ try_it(const struct way *way, int flags)
 			fprintf(stderr,
 				"%s gave %ld, errno %d, after %d of %d\n",
 				way->name, r, r == -1 ? e : 0, handled, enough);
+			removes();
 			_exit(1);
 		}
 	}
