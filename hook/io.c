@@ -400,12 +400,23 @@ co_io_again(struct co_io *io, ssize_t r)
 
 /* --- what is read or written without waiting --- */
 
+int
+co_io_look(int fd, short events)
+{
+	struct pollfd p = { fd, events, 0 };
+	int saved = errno, r;
+
+	do
+		r = real.poll(&p, 1, 0);
+	while (r < 0 && errno == EINTR);
+	errno = saved;
+	return r;
+}
+
 static bool
 ready_now(int fd, int dir)
 {
-	struct pollfd p = { fd, dir == CO_IN ? POLLIN : POLLOUT, 0 };
-
-	return real.poll(&p, 1, 0) != 0;
+	return co_io_look(fd, dir == CO_IN ? POLLIN : POLLOUT) != 0;
 }
 
 static ssize_t

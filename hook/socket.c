@@ -434,7 +434,6 @@ static int
 take_connection(int fd, struct sockaddr *addr, socklen_t *len, int flags,
 		bool four)
 {
-	struct pollfd p = { fd, POLLIN, 0 };
 	struct co_io io;
 	struct co_fd *s;
 	int r;
@@ -445,11 +444,10 @@ take_connection(int fd, struct sockaddr *addr, socklen_t *len, int flags,
 	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
 		return real.accept4(fd, addr, len, flags);
 	if (io.slot != NULL && !co_fd_nonblock(fd, io.slot)) {
-		while (real.poll(&p, 1, 0) == 0 && listens(fd) &&
+		while (co_io_look(fd, POLLIN) == 0 && listens(fd) &&
 		       !no_number(fd)) {
 			if (co_io_wait(&io) != 0)
 				return -1;
-			p.revents = 0;
 		}
 		co_region_begin("accept", false);
 	}
@@ -529,7 +527,6 @@ co_fd_lend_end(int fd, struct co_fd *s)
 COHOOK_EXPORT int
 connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	struct pollfd p = { fd, POLLOUT, 0 };
 	sa_family_t family = AF_UNSPEC;
 	struct co_io io;
 	int r, late;
@@ -554,14 +551,12 @@ connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return r;
 	}
 	late = errno;
-	while (real.poll(&p, 1, 0) == 0) {
+	while (co_io_look(fd, POLLOUT) == 0)
 		if (co_io_wait(&io) != 0) {
 			if (errno == EAGAIN)
 				errno = late; /* SO_SNDTIMEO */
 			return -1;
 		}
-		p.revents = 0;
-	}
 	/* Asking again brings the answer, and the socket into the state that
 	 * a blocking connect would have left it in. */
 	r = real.connect(fd, addr, len);

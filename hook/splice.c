@@ -45,10 +45,9 @@ begin(struct end *e, int fd, int dir, const char *why)
 static bool
 ready(const struct end *e)
 {
-	struct pollfd p = { e->io.fd, e->io.dir == CO_IN ? POLLIN : POLLOUT,
-			    0 };
+	short events = e->io.dir == CO_IN ? POLLIN : POLLOUT;
 
-	return e->kind == CO_FD_FILE || real.poll(&p, 1, 0) != 0;
+	return e->kind == CO_FD_FILE || co_io_look(e->io.fd, events) != 0;
 }
 
 /* A stream that takes no more.  Nothing is sent by this, and no error that is

@@ -98,6 +98,10 @@ bool co_io_again(struct co_io *io, ssize_t r);
  * by those that know without a try. */
 int co_io_wait(struct co_io *io);
 
+/* What poll(2) says at once of events of fd; a handler that runs in the middle
+ * of it is no answer.  errno stays. */
+int co_io_look(int fd, short events);
+
 /* Whoever makes a call of io->in_turn passes the turn on in the end, if the call
  * has it still; in a noinline function that begins with PASSES_TURN, for then a
  * cancellation that leaves it does so as well (see once.c). */
