@@ -78,10 +78,7 @@ keeps_messages_apart(receive *get)
 	int s[2], i;
 
 	for (i = 0; i < 3; i++) {
-		if (i == 0)
-			udp_pair(s);
-		else
-			unix_pair(i == 1 ? SOCK_DGRAM : SOCK_SEQPACKET, s);
+		message_pair(i, s);
 		pattern(buf, sizeof buf, 0);
 		CHECK_RET(send(s[0], buf, 10, 0), 10);
 		CHECK_RET(send(s[0], buf, 20, 0), 20);
@@ -107,10 +104,7 @@ tells_the_whole_length_with_MSG_TRUNC(receive *get)
 	int s[2], i;
 
 	for (i = 0; i < 3; i++) {
-		if (i == 0)
-			udp_pair(s);
-		else
-			unix_pair(i == 1 ? SOCK_DGRAM : SOCK_SEQPACKET, s);
+		message_pair(i, s);
 		memset(buf, 0xee, sizeof buf);
 		j.fd = s[0];
 		th = party(sends_later, &j);
@@ -151,10 +145,7 @@ takes_an_empty_datagram_for_a_datagram(receive *get)
 	int s[2], i;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			udp_pair(s);
-		else
-			unix_pair(SOCK_DGRAM, s);
+		message_pair(i, s);
 		j.fd = s[0];
 		th = party(sends_later, &j);
 		CHECK_RET(get(s[1], buf, 10, 0), 0);

@@ -2,7 +2,7 @@
 /* fd_pipe.c - read, readv, write and writev, on pipes. */
 #define _GNU_SOURCE 1
 
-#include "party.h"
+#include "jobs.h"
 
 #include <limits.h>
 #include <sys/ioctl.h>
@@ -11,17 +11,6 @@
 #include <sys/wait.h>
 
 #define BIG (8u << 20)
-
-struct job {
-	int fd;
-	size_t n, at;
-};
-
-static void
-a_pipe(int p[2])
-{
-	CHECK_RET(pipe(p), 0);
-}
 
 static void *
 writes_later(void *arg)
@@ -33,34 +22,6 @@ writes_later(void *arg)
 	most_likely();
 	pattern(buf, j->n, j->at);
 	CHECK_RET(write(j->fd, buf, j->n), j->n);
-	return NULL;
-}
-
-static void *
-closes_later(void *arg)
-{
-	struct job *j = arg;
-
-	most_likely();
-	shut(j->fd);
-	return NULL;
-}
-
-/* Reads j->n bytes of the pattern in pieces of odd sizes, slowly at first. */
-static void *
-takes_all(void *arg)
-{
-	struct job *j = arg;
-	size_t at = 0, piece = 1;
-
-	most_likely();
-	while (at < j->n) {
-		size_t n = j->n - at < piece ? j->n - at : piece;
-
-		take(j->fd, n, j->at + at);
-		at += n;
-		piece = piece * 3 % 40961 + 1;
-	}
 	return NULL;
 }
 

@@ -2,7 +2,7 @@
 /* fd_poll.c - poll, ppoll and select. */
 #define _GNU_SOURCE 1
 
-#include "party.h"
+#include "jobs.h"
 
 #include <limits.h>
 #include <sys/epoll.h>
@@ -14,17 +14,6 @@
 
 /* In revents before the call, to see that it is overwritten. */
 #define JUNK 0x5a5a
-
-struct job {
-	int fd;
-	int n;
-};
-
-static void
-a_pipe(int p[2])
-{
-	CHECK_INT(pipe(p), 0);
-}
 
 static void *
 writes_later(void *arg)
@@ -42,27 +31,7 @@ reads_all_later(void *arg)
 	struct job *j = arg;
 
 	most_likely();
-	take(j->fd, (size_t)j->n, 0);
-	return NULL;
-}
-
-static void *
-closes_later(void *arg)
-{
-	struct job *j = arg;
-
-	most_likely();
-	shut(j->fd);
-	return NULL;
-}
-
-static void *
-shuts_down_later(void *arg)
-{
-	struct job *j = arg;
-
-	most_likely();
-	CHECK_RET(shutdown(j->fd, j->n), 0);
+	take(j->fd, j->n, 0);
 	return NULL;
 }
 
@@ -194,7 +163,7 @@ waits_for_room(wait_for_one *w)
 			tcp_pair(s);
 		else
 			unix_pair(SOCK_STREAM, s);
-		j.n = (int)stuff(s[1]);
+		j.n = stuff(s[1]);
 		CHECK_INT(poll_now(s[1], POLLOUT), 0);
 		j.fd = s[0];
 		th = party(reads_all_later, &j);
@@ -795,7 +764,7 @@ TEST(poll_tells_ready_and_silent_ones_apart_after_a_wait)
 	 * somebody reads. */
 	a_pipe(a);
 	a_pipe(b);
-	j.n = (int)stuff(b[1]);
+	j.n = stuff(b[1]);
 	j.fd = b[0];
 	p[0] = (struct pollfd){ a[0], POLLIN, JUNK };
 	p[1] = (struct pollfd){ b[1], POLLOUT, JUNK };

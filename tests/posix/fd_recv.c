@@ -20,10 +20,7 @@ waits_for_data(receive *get)
 	int s[2], i;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		j.fd = s[1];
 		th = party(sends_later, &j);
 		CHECK_RET(get(s[0], buf, sizeof buf, 0), 100);
@@ -142,10 +139,7 @@ waits_for_all_with_MSG_WAITALL(receive *get)
 	int s[2], i;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		j.fd = s[1];
 		th = party(sends_in_pieces, &j);
 		CHECK_RET(get(s[0], buf, 700, MSG_WAITALL), 700);
@@ -181,10 +175,7 @@ TEST(read_of_nothing_is_0_at_once_and_so_is_send)
 	char c = 0;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		CHECK_RET(read(s[0], &c, 0), 0);
 		CHECK_RET(readv(s[0], &v, 1), 0);
 		CHECK_RET(write(s[0], &c, 0), 0);
@@ -286,10 +277,7 @@ returns_0_when_the_peer_shuts_down(receive *get)
 	int s[2], i;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		j.fd = s[1];
 		th = party(shuts_down_later, &j);
 		CHECK_RET(get(s[0], buf, 8, 0), 0);

@@ -15,10 +15,7 @@ waits_for_room(transmit *put)
 	int s[2], i;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		j = (struct job){ .fd = s[1], .n = stuff(s[0]) };
 		c = byte_at(j.n++);
 		th = party(takes_all, &j);
@@ -40,10 +37,7 @@ completes_what_is_huge(transmit *put)
 	CHECK(buf != NULL);
 	pattern(buf, BIG, 0);
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		j.fd = s[1];
 		th = party(takes_all, &j);
 		CHECK_RET(put(s[0], buf, BIG, 0), BIG);

@@ -152,10 +152,7 @@ TEST(a_bad_pointer_is_EFAULT_and_the_data_stays)
 	int s[2], i;
 
 	for (i = 0; i < 2; i++) {
-		if (i == 0)
-			tcp_pair(s);
-		else
-			unix_pair(SOCK_STREAM, s);
+		stream_pair(i, s);
 		CHECK_ERR(send(s[0], nowhere(), some(4), 0), EFAULT);
 		CHECK_ERR(sendmsg(s[0], &m, 0), EFAULT);
 		CHECK_ERR(sendmsg(s[0], nowhere(), 0), EFAULT);

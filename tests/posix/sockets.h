@@ -4,7 +4,7 @@
 #ifndef SOCKETS_H
 #define SOCKETS_H
 
-#include "party.h"
+#include "jobs.h"
 
 #include <netinet/tcp.h>
 #include <sys/uio.h>
@@ -135,13 +135,6 @@ by_writev(int fd, const void *buf, size_t n, int flags)
  * Other parties
  */
 
-struct job {
-	int fd;
-	size_t n, at;
-	struct sockaddr_in addr;
-	int made; /* a descriptor, for the case to close */
-};
-
 static inline void *
 sends_later(void *arg)
 {
@@ -156,23 +149,6 @@ sends_later(void *arg)
 }
 
 static inline void *
-takes_all(void *arg)
-{
-	struct job *j = arg;
-	size_t at = 0, piece = 1;
-
-	most_likely();
-	while (at < j->n) {
-		size_t n = j->n - at < piece ? j->n - at : piece;
-
-		take(j->fd, n, j->at + at);
-		at += n;
-		piece = piece * 3 % 40961 + 1;
-	}
-	return NULL;
-}
-
-static inline void *
 connects_later(void *arg)
 {
 	struct job *j = arg;
@@ -182,26 +158,6 @@ connects_later(void *arg)
 	CHECK(j->made != -1);
 	CHECK_RET(connect(j->made, (struct sockaddr *)&j->addr, sizeof j->addr),
 		  0);
-	return NULL;
-}
-
-static inline void *
-shuts_down_later(void *arg)
-{
-	struct job *j = arg;
-
-	most_likely();
-	CHECK_RET(shutdown(j->fd, (int)j->n), 0);
-	return NULL;
-}
-
-static inline void *
-closes_later(void *arg)
-{
-	struct job *j = arg;
-
-	most_likely();
-	shut(j->fd);
 	return NULL;
 }
 
@@ -281,6 +237,26 @@ udp_pair(int s[2])
 	s[1] = bound(SOCK_DGRAM, &a[1]);
 	CHECK_RET(connect(s[0], (struct sockaddr *)&a[1], sizeof a[1]), 0);
 	CHECK_RET(connect(s[1], (struct sockaddr *)&a[0], sizeof a[0]), 0);
+}
+
+/* Connected streams: of TCP, or Unix ones. */
+static inline void
+stream_pair(int unix_, int s[2])
+{
+	if (unix_)
+		unix_pair(SOCK_STREAM, s);
+	else
+		tcp_pair(s);
+}
+
+/* What keeps messages apart: UDP, and two kinds of Unix sockets. */
+static inline void
+message_pair(int kind, int s[2])
+{
+	if (kind == 0)
+		udp_pair(s);
+	else
+		unix_pair(kind == 1 ? SOCK_DGRAM : SOCK_SEQPACKET, s);
 }
 
 #endif
