@@ -121,9 +121,13 @@ COHOOK_ALIAS(__openat64_2, __openat_2);
 COHOOK_EXPORT int
 creat(const char *path, mode_t mode)
 {
-	struct co *self = co_here();
+	char mine[CO_PROC_PATH];
+	struct co *self;
 	int fd;
 
+	if (unlikely(co_active))
+		path = co_proc_path(path, mine);
+	self = co_here();
 	if (likely(self == NULL))
 		return co_opened(real.creat(path, mode));
 	IN_REGION(fd, -1, self, "creat", false, real.creat(path, mode));
@@ -164,11 +168,14 @@ COHOOK_ALIAS(_IO_fopen, fopen);
 COHOOK_EXPORT FILE *
 freopen(const char *path, const char *mode, FILE *f)
 {
+	char mine[CO_PROC_PATH];
 	FILE *r;
 	int fd;
 
 	if (likely(!co_active) || co_tls.vforked)
 		return real.freopen(path, mode, f);
+	if (path != NULL)
+		path = co_proc_path(path, mine);
 	fd = fileno_unlocked(f);
 	co_region_begin("freopen", false);
 	if (fd >= 0) {

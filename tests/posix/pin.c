@@ -1028,7 +1028,9 @@ write_to(const char *text, const char *fmt, int a)
 static void *
 reads_what_proc_has(void *arg)
 {
-	char name[16], line[256], want[16];
+	char name[16], line[256], want[16], path[64];
+	FILE *f;
+	int fd;
 
 	snprintf(want, sizeof(want), "reads %d", thr_num(arg));
 	OK(pthread_setname_np(pthread_self(), want));
@@ -1044,6 +1046,16 @@ reads_what_proc_has(void *arg)
 	write_to(want, "/proc/self/task/%d/comm", gettid());
 	OK(pthread_getname_np(pthread_self(), name, sizeof(name)));
 	CHECK(strcmp(name, want) == 0);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", gettid());
+	fd = creat(path, 0600);
+	CHECK(fd >= 0);
+	CHECK_INT(write(fd, "by creat", 8), 8);
+	OK(close(fd));
+	f = freopen(path, "r", fopen("/dev/null", "r"));
+	CHECK(f != NULL);
+	CHECK(fgets(line, sizeof(line), f) != NULL);
+	CHECK(strcmp(line, "by creat\n") == 0);
+	fclose(f);
 	OK(prctl(PR_SET_NAME, "by prctl"));
 	thr_ms(1);
 	CHECK(line_of(line, "/proc/thread-self/%.0d%s", 0, "comm"));
