@@ -64,7 +64,7 @@ co_iov_free(struct co_iov *t)
 		free(t->all);
 }
 
-/* io.c: write(2), readv(2) and writev(2) after co_io_begin(). */
+/* rw.c: write(2), readv(2) and writev(2) after co_io_begin(). */
 ssize_t co_write(struct co_io *io, const void *buf, size_t n);
 ssize_t co_readv(struct co_io *io, const struct iovec *iov, int n);
 ssize_t co_writev(struct co_io *io, const struct iovec *iov, int n);

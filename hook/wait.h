@@ -119,7 +119,7 @@ co_pass_turn(struct co *self)
  * answer, and the error is for the next call to find: to try again takes it. */
 bool co_in_error(int fd);
 
-/* read(2) after co_io_begin(). */
+/* rw.c: read(2) after co_io_begin(). */
 ssize_t co_read(struct co_io *io, void *buf, size_t n);
 
 /* Whoever read last came up short on TCP, and so emptied it; the peer has not

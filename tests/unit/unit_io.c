@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* unit_io.c - hook/io.c with a script in libc's and the scheduler's place.
+/* unit_io.c - hook/io.c and hook/rw.c, with a script in libc's and the
+ * scheduler's place.
  *
  * A test writes down which calls are to come, in order, with what they answer
  * and what happens meanwhile; then it calls read() or write() like any
@@ -233,7 +234,7 @@ libc_fcntl(int on, int cmd, long arg)
 
 struct co_real real;
 
-/* Asked by io.c of libc itself: no hook. */
+/* Asked by io.c and rw.c of libc itself: no hook. */
 /* socket.c's; no socket here has a low-water mark. */
 size_t
 co_recv_least(const struct co_io *io, size_t n, int flags)
