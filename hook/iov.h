@@ -77,6 +77,20 @@ ssize_t co_msg_rest(struct co_io *io, struct co_iov *t, size_t done,
 /* How much of n bytes a recv(2) that waits waits for. */
 size_t co_recv_least(const struct co_io *io, size_t n, int flags);
 bool co_recv_never_waits(int fd, int flags);
+/* co_io_begin() for a call of sockets alone, with its flags. */
+static inline void
+co_socket_begin(struct co_io *io, int fd, int dir, int flags, const char *why)
+{
+	co_io_begin(io, fd, dir, why);
+	if (io->slot == NULL)
+		return;
+	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
+		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
+	else
+		io->dontwait = dir == CO_IN ? co_recv_never_waits(fd, flags)
+					    : flags & MSG_DONTWAIT;
+}
+
 /* Do descriptors go with it to another process?  It may set O_NONBLOCK on what
  * they refer to. */
 bool co_msg_passes_rights(const struct msghdr *m);

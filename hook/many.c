@@ -9,20 +9,6 @@
 
 /* --- many messages --- */
 
-static void
-begin(struct co_io *io, int fd, int dir, unsigned flags, const char *why)
-{
-	co_io_begin(io, fd, dir, why);
-	if (io->slot == NULL)
-		return;
-	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
-		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
-	else
-		io->dontwait = dir == CO_IN
-				       ? co_recv_never_waits(fd, (int)flags)
-				       : flags & MSG_DONTWAIT;
-}
-
 /* Between two messages: each waits by itself, SO_*TIMEO included. */
 static void
 next(struct co_io *io)
@@ -104,7 +90,7 @@ recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags,
 	struct co_io io;
 	int r, i;
 
-	begin(&io, fd, CO_IN, (unsigned)flags, "recvmmsg");
+	co_socket_begin(&io, fd, CO_IN, flags, "recvmmsg");
 	if (likely(io.slot == NULL) || n == 0 ||
 	    (timeout != NULL && !co_get(&ts, timeout, sizeof(ts))) ||
 	    !co_ts_valid(&ts) || ts.tv_sec < 0)
@@ -182,7 +168,7 @@ sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 	bool stopped;
 	int r = 0, again = 0;
 
-	begin(&io, fd, CO_OUT, (unsigned)flags, "sendmmsg");
+	co_socket_begin(&io, fd, CO_OUT, flags, "sendmmsg");
 	if (likely(io.slot == NULL) || n == 0)
 		return real.sendmmsg(fd, vec, n, flags);
 	if (flags & MSG_FASTOPEN && !io.dontwait &&

@@ -102,19 +102,6 @@ co_recv_never_waits(int fd, int flags)
 	return domain != AF_UNIX && domain != AF_NETLINK;
 }
 
-static void
-begin(struct co_io *io, int fd, int dir, int flags, const char *why)
-{
-	co_io_begin(io, fd, dir, why);
-	if (io->slot == NULL)
-		return;
-	if (co_fd_kind_of(fd, io->slot) != CO_FD_SOCKET)
-		io->slot = NULL; /* ENOTSOCK or EBADF, from the real call */
-	else
-		io->dontwait = dir == CO_IN ? co_recv_never_waits(fd, flags)
-					    : flags & MSG_DONTWAIT;
-}
-
 /* A look at what is there, r bytes, is not enough.  True: look again. */
 static bool
 look_again(struct co_io *io, ssize_t r, size_t least)
@@ -143,7 +130,7 @@ recv_(int fd, void *buf, size_t n, int flags, struct sockaddr *addr,
 	socklen_t room = 0;
 	ssize_t r;
 
-	begin(&io, fd, CO_IN, flags, "recv");
+	co_socket_begin(&io, fd, CO_IN, flags, "recv");
 	if (likely(io.slot == NULL))
 		return real.recvfrom(fd, buf, n, flags, addr, len);
 	if (flags == 0 && addr == NULL && n > 0 && n <= SSIZE_MAX)
@@ -259,7 +246,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	size_t least;
 	ssize_t r;
 
-	begin(&io, fd, CO_IN, flags, "recvmsg");
+	co_socket_begin(&io, fd, CO_IN, flags, "recvmsg");
 	if (likely(io.slot == NULL))
 		return real.recvmsg(fd, msg, flags);
 	do
@@ -291,7 +278,7 @@ send_(int fd, const void *buf, size_t n, int flags,
 	size_t done = 0;
 	ssize_t r;
 
-	begin(&io, fd, CO_OUT, flags, "send");
+	co_socket_begin(&io, fd, CO_OUT, flags, "send");
 	if (likely(io.slot == NULL))
 		return real.sendto(fd, buf, n, flags, addr, len);
 	/* It connects as well: that is no matter of a flag of the call. */
@@ -354,7 +341,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	struct msghdr m;
 	ssize_t r;
 
-	begin(&io, fd, CO_OUT, flags, "sendmsg");
+	co_socket_begin(&io, fd, CO_OUT, flags, "sendmsg");
 	if (likely(io.slot == NULL) || !co_get(&m, msg, sizeof(m)))
 		return real.sendmsg(fd, msg, flags);
 	if (unlikely(flags & MSG_FASTOPEN) && !io.dontwait &&
@@ -438,7 +425,7 @@ take_connection(int fd, struct sockaddr *addr, socklen_t *len, int flags,
 	struct co_fd *s;
 	int r;
 
-	begin(&io, fd, CO_IN, 0, "accept");
+	co_socket_begin(&io, fd, CO_IN, 0, "accept");
 	io.in_turn = true;
 	/* Flags that are none are refused before any wait. */
 	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
@@ -531,7 +518,7 @@ connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct co_io io;
 	int r, late;
 
-	begin(&io, fd, CO_OUT, 0, "connect");
+	co_socket_begin(&io, fd, CO_OUT, 0, "connect");
 	if (likely(io.slot == NULL) || co_fd_nonblock(fd, io.slot) ||
 	    !co_get(&family, addr, sizeof(family)))
 		return real.connect(fd, addr, len);
