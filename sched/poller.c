@@ -231,9 +231,11 @@ co_poller_wait(int64_t deadline)
 		n = wait_until(ev, deadline);
 		co_critical_begin();
 		co_clock_set();
+		/* While we are still who polls: another that does so next is
+		 * to be kicked, whatever we have had. */
+		atomic_store(&kicked, 0);
 		/* Whoever is made ready below needs no kick. */
 		co_idle_over(co_m());
-		atomic_store(&kicked, 0);
 	}
 	if (n == -EBADF || n == -EINVAL)
 		lost(-n);
@@ -246,8 +248,10 @@ co_poller_wait(int64_t deadline)
 		}
 		/* Meant for one who sleeps, and taken by one who looked in
 		 * passing: pass it on. */
+		if (deadline != 0)
+			continue;
 		atomic_store(&kicked, 0);
-		if (deadline == 0 && co_somebody_polls())
+		if (co_somebody_polls())
 			co_poller_kick();
 	}
 }
