@@ -30,6 +30,7 @@ CO_CALL_OF(sched_getaffinity);
 CO_CALL_OF(pthread_setaffinity_np);
 CO_CALL_OF(pthread_getaffinity_np);
 CO_CALL_OF(timer_create);
+CO_CALL_OF(timer_settime);
 
 /* libc's own.  A program that was linked with it has found it. */
 static void *
@@ -151,6 +152,24 @@ OLD(int, later, timer_create, 2.3.3,
     (clockid_t clock, struct sigevent *ev, timer_t *timer))
 {
 	return co_call_timer_create(clock, ev, timer);
+}
+
+OLD(int, old, timer_settime, 2.2.5,
+    (int timer, int flags, const struct itimerspec *to,
+     struct itimerspec *was))
+{
+	static void *_Atomic found;
+	int (*set)(int, int, const struct itimerspec *, struct itimerspec *) =
+		of_libc(&found, "timer_settime");
+
+	return set(timer, flags, to, was);
+}
+
+OLD(int, later, timer_settime, 2.3.3,
+    (timer_t timer, int flags, const struct itimerspec *to,
+     struct itimerspec *was))
+{
+	return co_call_timer_settime(timer, flags, to, was);
 }
 
 /* --- until 2.15 a script without its #! went to the shell --- */

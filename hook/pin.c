@@ -662,7 +662,11 @@ create_timer(clockid_t clock, struct sigevent *ev, void *timer)
 COHOOK_EXPORT int
 timer_create(clockid_t clock, struct sigevent *ev, timer_t *timer)
 {
-	return co_timer_create(create_timer, clock, ev, timer);
+	int r = co_timer_create(create_timer, clock, ev, timer);
+
+	if (r == 0 && unlikely(co_active))
+		co_cpu_timer_made(*timer, co_of_clock(clock));
+	return r;
 }
 CO_CALL(timer_create);
 

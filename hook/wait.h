@@ -217,6 +217,8 @@ pid_t co_kernel_tid(const struct co *co);
 pid_t co_pinned_tid(struct co *co);
 /* clock.c: whose CPU clock it is, NULL: no coroutine's; and the other way. */
 struct co *co_of_clock(clockid_t clock);
+/* cputimer.c: libc has made this timer, by the clock of co; NULL: by another. */
+void co_cpu_timer_made(timer_t t, struct co *co);
 clockid_t co_clock_of(const struct co *co);
 /* sigwait.c: by the number that gettid() gave; NULL: a kernel thread's. */
 struct co *co_of_tid(pid_t tid);

@@ -84,6 +84,8 @@ BETWEEN(int, pthread_setaffinity_np, (pthread_t, size_t, const cpu_set_t *),
 	2.3.4);
 BETWEEN(int, pthread_getaffinity_np, (pthread_t, size_t, cpu_set_t *), 2.3.4);
 BETWEEN(int, timer_create, (clockid_t, struct sigevent *, timer_t *), 2.3.3);
+BETWEEN(int, timer_settime,
+	(timer_t, int, const struct itimerspec *, struct itimerspec *), 2.3.3);
 BETWEEN(int, lio_listio, (int, struct aiocb *const[], int, struct sigevent *),
 	2.4);
 
@@ -438,6 +440,8 @@ has_an_old_timer(void *arg)
 	}
 	CHECK_ERR(old_timer_create(12345, &ev, &t[1]), EINVAL);
 	CHECK_RET(mid_timer_create(CLOCK_MONOTONIC, NULL, &today), 0);
+	its.it_value.tv_sec = 1000;
+	CHECK_RET(mid_timer_settime(today, TIMER_ABSTIME, &its, NULL), 0);
 	CHECK_RET(timer_delete(today), 0);
 	return arg;
 }

@@ -867,6 +867,59 @@ computes(void *arg)
 	return arg;
 }
 
+static int64_t
+at(timer_t t, int64_t when)
+{
+	struct itimerspec its = { .it_value = { when / 1000000000,
+						when % 1000000000 } };
+
+	fired = 0;
+	OK(timer_settime(t, TIMER_ABSTIME, &its, NULL));
+	while (!fired)
+		if (ns(CLOCK_THREAD_CPUTIME_ID) > when + 5000 * T_MS)
+			break;
+	CHECK_INT(fired, 1);
+	return ns(CLOCK_THREAD_CPUTIME_ID) - when;
+}
+
+static void *
+has_one_at_a_time(void *arg)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
+			       .sigev_signo = SIGUSR2 };
+	void *volatile nowhere = (void *)1;
+	int64_t now, late;
+	timer_t t;
+
+	/* Who computes for long goes on by another kernel thread after that. */
+	compute(150 * T_MS, CLOCK_THREAD_CPUTIME_ID);
+	thr_ms(1);
+	OK(timer_create(CLOCK_THREAD_CPUTIME_ID, &ev, &t));
+	now = ns(CLOCK_THREAD_CPUTIME_ID);
+	late = at(t, now + 20 * T_MS);
+	CHECK(late >= 0 && late < 100 * T_MS);
+	late = at(t, now);
+	CHECK(late < 200 * T_MS);
+	CHECK_ERR(timer_settime(t, TIMER_ABSTIME, nowhere, NULL), EFAULT);
+	OK(timer_delete(t));
+	/* Its id is free for one by another clock. */
+	OK(timer_create(CLOCK_MONOTONIC, &ev, &t));
+	now = ns(CLOCK_MONOTONIC);
+	at(t, now + T_MS);
+	CHECK(ns(CLOCK_MONOTONIC) >= now + T_MS);
+	OK(timer_delete(t));
+	CHECK_ERR(timer_settime(t, 0, &(struct itimerspec){ 0 }, NULL), EINVAL);
+	return arg;
+}
+
+TEST(a_timer_of_cpu_time_may_be_for_a_time)
+{
+	struct sigaction sa = { .sa_handler = fires, .sa_flags = SA_RESTART };
+
+	OK(sigaction(SIGUSR2, &sa, NULL));
+	thr_join(thr_start(has_one_at_a_time, NULL));
+}
+
 TEST(a_timer_of_cpu_time_counts_the_threads_own)
 {
 	struct sigaction sa = { .sa_handler = fires, .sa_flags = SA_RESTART };
