@@ -326,6 +326,10 @@ send_nudge(struct co *co, int signo)
 	struct co_m *m = co->m;
 	siginfo_t info;
 
+	/* It has taken the signal by itself, has ended, and what described it
+	 * is about to be another's. */
+	if (m == NULL)
+		return;
 	memset(&info, 0, sizeof(info));
 	info.si_signo = signo;
 	info.si_code = SI_QUEUE;
