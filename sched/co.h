@@ -615,6 +615,7 @@ void co_sig_switch(struct co_m *m, struct co *from, struct co *to);
 void co_sig_born(struct co *co, const uint64_t *mask);
 void co_sig_gone(struct co *co);
 void co_sig_m_start(struct co_m *m);
+void co_sig_m_end(void);
 void co_sig_run_pending(struct co *self);
 static inline bool
 co_sig_any(struct co *self)

@@ -204,6 +204,17 @@ co_sig_m_start(struct co_m *m)
 	}
 }
 
+/* The caller's kernel thread ends, and its alternate stack is kept for the next
+ * one: AddressSanitizer unmaps what a thread has at its end, whose ever it is.
+ */
+void
+co_sig_m_end(void)
+{
+	stack_t none = { .ss_flags = SS_DISABLE };
+
+	sys2(SYS_sigaltstack, &none, NULL);
+}
+
 /* The caller's kernel thread, m.  What is known of its mask never holds what the
  * kernel lets in: co_idle_resync() looks at it meanwhile. */
 static void

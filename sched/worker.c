@@ -115,6 +115,7 @@ retire(struct co_m *m)
 		atomic_store(&m->wake, 0);
 		co_m_sleep(m, CO_FOREVER);
 	}
+	co_sig_m_end();
 	co_lock(&lock);
 	m->next = retired;
 	retired = m;
